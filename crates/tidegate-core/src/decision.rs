@@ -1,0 +1,165 @@
+use std::fmt;
+use std::time::Duration;
+
+/// What a law says at a tick.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Decision {
+    /// The limit before.
+    pub from: u32,
+    /// The limit from now on.
+    pub to: u32,
+    /// Why.
+    pub reason: Reason,
+    /// What holds the limit where it is, if a bound does.
+    pub bound: Bound,
+    /// The figures the decision rests on; `None` where it rests on none.
+    pub terms: Option<Terms>,
+}
+
+impl Decision {
+    /// A decision that rests on no figures and meets no bound.
+    #[must_use]
+    pub const fn new(from: u32, to: u32, reason: Reason) -> Self {
+        Self { from, to, reason, bound: Bound::None, terms: None }
+    }
+
+    /// Whether the limit moved.
+    #[must_use]
+    pub const fn is_change(&self) -> bool {
+        self.from != self.to
+    }
+}
+
+/// Why a limit is what it is. The text form is the `reason` label of the metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The round ended with nothing to change: the limit did not hold work back, or the wait is near its target.
+    Balanced,
+    /// Somebody set the limit by hand.
+    Configured,
+    /// Callers waited far beyond the target inside a round, or the oldest waiting acquire is old: shrink at once.
+    Emergency,
+    /// The law holds one limit for ever.
+    Fixed,
+    /// The pool has free connections: jump to the limit that would fill it.
+    FreeConnections,
+    /// Nothing asked for a permit near the limit for a while: forget the unproven part of it.
+    LowDemand,
+    /// No pool traffic, so no evidence.
+    NoEvidence,
+    /// No connection was free for rounds, and callers queue for them: give way a little.
+    NoFreeConnection,
+    /// Calls reported that the server had no room.
+    Overload,
+    /// The pool's size changed: scale the limit with it.
+    PoolResized,
+    /// An acquire timed out in the pool: shrink hard.
+    PoolTimeout,
+    /// Acquires wait longer than the target: shrink by the surplus.
+    PoolWait,
+    /// The limit held work back and the wait is below its target: try a little more.
+    Probe,
+    /// The round has not yet seen enough to decide.
+    RoundOpen,
+}
+
+impl Reason {
+    /// Every reason, for metrics that are described beforehand.
+    pub const ALL: [Self; 14] = [
+        Self::Balanced,
+        Self::Configured,
+        Self::Emergency,
+        Self::Fixed,
+        Self::FreeConnections,
+        Self::LowDemand,
+        Self::NoEvidence,
+        Self::NoFreeConnection,
+        Self::Overload,
+        Self::PoolResized,
+        Self::PoolTimeout,
+        Self::PoolWait,
+        Self::Probe,
+        Self::RoundOpen,
+    ];
+
+    /// The name used as a metric label, in snake case.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Balanced => "balanced",
+            Self::Configured => "configured",
+            Self::Emergency => "emergency",
+            Self::Fixed => "fixed",
+            Self::FreeConnections => "free_connections",
+            Self::LowDemand => "low_demand",
+            Self::NoEvidence => "no_evidence",
+            Self::NoFreeConnection => "no_free_connection",
+            Self::Overload => "overload",
+            Self::PoolResized => "pool_resized",
+            Self::PoolTimeout => "pool_timeout",
+            Self::PoolWait => "pool_wait",
+            Self::Probe => "probe",
+            Self::RoundOpen => "round_open",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The bound a limit rests on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Bound {
+    /// The deadlock-free ceiling ⌊(max − 1)/(c − 1)⌋ for calls that hold c connections at once.
+    ConnectionSets,
+    /// The configured `max_limit`.
+    Max,
+    /// The configured `min_limit`.
+    Min,
+    /// None: the law's own figure.
+    #[default]
+    None,
+}
+
+impl Bound {
+    /// The name used in log events: `connection_sets`, `max`, `min` or `none`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ConnectionSets => "connection_sets",
+            Self::Max => "max",
+            Self::Min => "min",
+            Self::None => "none",
+        }
+    }
+}
+
+/// The figures behind a decision, so that it can be checked by hand.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Terms {
+    /// Mean acquires pending in the pool.
+    pub pending: f64,
+    /// Mean connections held.
+    pub held: f64,
+    /// `pending / held`: by Little's law, the pool wait as a multiple of the use time.
+    pub wait_ratio: f64,
+    /// The wait ratio that is accepted.
+    pub target_ratio: f64,
+    /// Share of the pool's connections in use by anybody, 0 to 1.
+    pub utilisation: f64,
+    /// Mean permits out.
+    pub in_flight: f64,
+    /// Mean time a connection was held.
+    pub use_time: Duration,
+    /// Acquires that timed out, or calls that reported overload.
+    pub losses: u64,
+    /// Age of the oldest acquire still waiting.
+    pub oldest_pending: Duration,
+}

@@ -1,0 +1,164 @@
+use std::time::Duration;
+
+/// What one tick of a law looks at.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Evidence {
+    /// What the limiter itself saw since the previous tick.
+    pub demand: Demand,
+    /// What the connection pool shows; `None` where there is no pool.
+    pub pool: Option<PoolEvidence>,
+}
+
+/// The limiter's own side: who is in, who waits, what came back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Demand {
+    /// Permits out now.
+    pub in_flight: u32,
+    /// The most permits that were out at once since the previous tick.
+    pub in_flight_peak: u32,
+    /// Callers waiting for a permit now.
+    pub queued: u32,
+    /// Whether the limit (not the brake) held a caller back since the previous tick.
+    pub held_back: bool,
+    /// Permits that came back since the previous tick.
+    pub completed: u64,
+    /// Of those, how many reported [`Outcome::Overload`](crate::Outcome::Overload).
+    pub overloads: u64,
+}
+
+/// What a pool shows: a reading, its own callers' counts, and what happened since the previous tick.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct PoolEvidence {
+    /// The pool's own figures, which include connections used by anybody.
+    pub reading: PoolReading,
+    /// Our callers that asked the pool for a connection and have none yet.
+    pub pending: u32,
+    /// Connections our callers hold.
+    pub held: u32,
+    /// How long the oldest of the pending callers has been waiting; zero if none is.
+    pub oldest_pending: Duration,
+    /// Sums over what happened. From a probe: since the pool was made. In an [`Evidence`]: since the previous tick.
+    pub activity: PoolActivity,
+}
+
+/// A pool's size figures at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolReading {
+    /// The most connections the pool may have open.
+    pub max: u32,
+    /// Connections open now, those just being opened included.
+    pub open: u32,
+    /// Open connections that nobody uses.
+    pub idle: u32,
+    /// How long the pool lets a caller wait before it gives up on it.
+    pub acquire_timeout: Duration,
+}
+
+impl PoolReading {
+    /// A reading made plausible: no more connections open than allowed, no more idle than open.
+    ///
+    /// An idle count above the open count is read as 0, not as "all idle": a pool that briefly counts below zero
+    /// (sqlx 0.9.0 shows 2⁶⁴−1) is a pool whose last idle connection was just taken.
+    #[must_use]
+    pub const fn new(max: u32, open: u32, idle: u32, acquire_timeout: Duration) -> Self {
+        let idle = if idle > open { 0 } else { idle };
+        Self { max, open, idle, acquire_timeout }
+    }
+
+    /// Connections lent out, or being opened for somebody.
+    #[must_use]
+    pub const fn used(&self) -> u32 {
+        self.open.saturating_sub(self.idle)
+    }
+
+    /// Connections a caller could have at once or by opening one: idle + (max − open).
+    #[must_use]
+    pub const fn free(&self) -> u32 {
+        self.idle + self.max.saturating_sub(self.open)
+    }
+}
+
+/// Running sums over acquires and returns.
+///
+/// Each acquire, as it starts to wait, adds the pending, held and used counts it finds. Arrivals so sample the state of
+/// the pool in proportion to the traffic, and no clock is read per acquire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolActivity {
+    /// Acquires that began.
+    pub requests: u64,
+    /// Acquires that ended with a connection.
+    pub grants: u64,
+    /// Acquires that the pool gave up on.
+    pub timeouts: u64,
+    /// Acquires whose caller went away while waiting.
+    pub cancelled: u64,
+    /// Acquires that failed because the server had no room for another connection.
+    pub refused: u64,
+    /// Acquires that failed in another way (the server is down, the pool was closed).
+    pub failures: u64,
+    /// Sum over the acquires begun of how many of our callers were already pending.
+    pub pending_sum: u64,
+    /// Sum over the acquires begun of how many connections our callers held.
+    pub held_sum: u64,
+    /// Sum over the acquires begun of how many of the pool's connections anybody used.
+    pub used_sum: u64,
+    /// Total time of the acquires that ended, however they ended.
+    pub wait: Duration,
+    /// Connections given back.
+    pub returns: u64,
+    /// Total time those were held.
+    pub use_time: Duration,
+}
+
+impl PoolActivity {
+    /// What happened between `earlier` and now, both being totals of one pool.
+    ///
+    /// A total that went backwards (the pool was replaced) counts as zero.
+    #[must_use]
+    pub const fn since(&self, earlier: &Self) -> Self {
+        Self {
+            requests: self.requests.saturating_sub(earlier.requests),
+            grants: self.grants.saturating_sub(earlier.grants),
+            timeouts: self.timeouts.saturating_sub(earlier.timeouts),
+            cancelled: self.cancelled.saturating_sub(earlier.cancelled),
+            refused: self.refused.saturating_sub(earlier.refused),
+            failures: self.failures.saturating_sub(earlier.failures),
+            pending_sum: self.pending_sum.saturating_sub(earlier.pending_sum),
+            held_sum: self.held_sum.saturating_sub(earlier.held_sum),
+            used_sum: self.used_sum.saturating_sub(earlier.used_sum),
+            wait: self.wait.saturating_sub(earlier.wait),
+            returns: self.returns.saturating_sub(earlier.returns),
+            use_time: self.use_time.saturating_sub(earlier.use_time),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(max: u32, open: u32, idle: u32, used: u32, free: u32) {
+        let reading = PoolReading::new(max, open, idle, Duration::from_secs(1));
+        assert_eq!((reading.used(), reading.free()), (used, free));
+    }
+
+    #[test]
+    fn free_slots_are_idle_plus_unopened() {
+        check(20, 0, 0, 0, 20);
+        check(20, 12, 4, 8, 12);
+        check(20, 20, 0, 20, 0);
+        check(20, 25, 5, 20, 5); // the pool was just resized down
+    }
+
+    #[test]
+    fn idle_above_open_reads_as_none_idle() {
+        check(4, 4, u32::MAX, 4, 0);
+        check(4, 2, 3, 2, 2);
+    }
+}

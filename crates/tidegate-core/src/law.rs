@@ -1,0 +1,38 @@
+//! What a control law is, and the laws there are.
+
+mod fixed;
+mod pool_aimd;
+
+pub use fixed::Fixed;
+pub use pool_aimd::{PoolAimd, PoolAimdConfig};
+
+use std::fmt::Debug;
+
+use crate::{Decision, Evidence, PoolEvidence, Timestamp};
+
+/// A pure state machine from evidence to a limit.
+///
+/// The driver calls [`tick`](Self::tick) about every 100 ms while there is work, from one task at a time.
+/// A law keeps no reference to a clock, a task or a pool; it must not block.
+pub trait ControlLaw: Debug + Send + 'static {
+    /// The limit in force, in permits: at least 1, at most [`MAX_LIMIT`](crate::MAX_LIMIT).
+    fn limit(&self) -> u32;
+
+    /// Looks at what happened since the previous tick and says what the limit is from now on.
+    ///
+    /// `now` never goes backwards between two ticks.
+    fn tick(&mut self, now: Timestamp, evidence: &Evidence) -> Decision;
+
+    /// The brake: whether no new work at all should be admitted just now, whatever the limit.
+    ///
+    /// It is asked more often than the law ticks, so it only looks.
+    fn brakes(&self, pool: &PoolEvidence) -> bool {
+        let _ = pool;
+        false
+    }
+
+    /// Whether further ticks without any traffic would change nothing, so that the driver may sleep.
+    fn is_settled(&self) -> bool {
+        true
+    }
+}

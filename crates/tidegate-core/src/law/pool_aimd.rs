@@ -1,0 +1,349 @@
+mod config;
+mod constants;
+mod round;
+#[cfg(test)]
+mod tests;
+
+pub use config::PoolAimdConfig;
+
+use std::time::Duration;
+
+use self::constants::{
+    BACKOFF_MAX, BACKOFF_MILD, BACKOFF_MIN, BOUND_SHARE, BRAKE_SHARE, EMERGENCY, EPOCH_MAX, EPOCH_MIN,
+    HALF_LIFE, INCREASE, INCREASE_SHARE, JUMP_MAX, KEEP, MILD_WAIT, POOL_MULTIPLE, QUEUE_FACTOR,
+    RESIDENCE_WEIGHT, TARGET_MAX, TARGET_MIN, TIMEOUT_SHARE, UTILISATION_FULL, UTILISATION_GOAL,
+    UTILISATION_WEIGHT,
+};
+use self::round::{Measured, Round, to_f64};
+use super::ControlLaw;
+use crate::{
+    Bound, ConfigError, Decision, Demand, Evidence, MAX_LIMIT, PoolEvidence, Reason, Terms, Timestamp,
+};
+
+/// The default law: additive increase, multiplicative decrease, driven by a pool's wait and its free connections.
+///
+/// # What it looks at
+///
+/// The dimensionless figure `x = pending / held`: acquires waiting in the pool per connection held.
+/// By Little's law that is the pool wait as a multiple of the time a connection is used, so one target serves 2 ms and 2 s
+/// queries alike. A queue has a true zero: there is no round-trip baseline that could drift.
+///
+/// # What it does
+///
+/// It decides once per *round* (as many acquires as there were calls in flight), so it moves at the speed of the work:
+///
+/// - acquires timed out, or calls reported overload: halve, once per recovery epoch;
+/// - `x` above the target: shrink by the surplus of waiters, by at most half;
+/// - the limit held work back and the pool has free connections: jump to the limit that would fill it, by Little's law;
+/// - the limit held work back and the wait is below target: one more, or 2%;
+/// - nobody came near the limit: forget the unproven part of it.
+///
+/// Besides, it brakes: while an acquire has waited for a quarter of the acquire timeout, nobody new is admitted.
+///
+/// The derivation, the constants and what was measured are in `docs/control-law.md`.
+#[derive(Clone, Debug)]
+pub struct PoolAimd {
+    config: PoolAimdConfig,
+    /// The limit before bounds and rounding.
+    raw_limit: f64,
+    pool_max: u32,
+    acquire_timeout: Duration,
+    /// Mean seconds a connection is held; 0 until the first round ended.
+    use_seconds: f64,
+    /// Mean connections we hold, from the last round.
+    held_mean: f64,
+    utilisation_mean: f64,
+    /// Mean seconds a call holds its permit.
+    residence_seconds: f64,
+    /// No shrink for losses before this moment: the calls that were already out may still fail.
+    epoch_end: Timestamp,
+    last_tick: Timestamp,
+    round: Round,
+}
+
+impl PoolAimd {
+    /// A law for a pool of `pool_max` connections.
+    ///
+    /// # Errors
+    ///
+    /// If a setting is outside its range; all of them are named.
+    pub fn new(config: PoolAimdConfig, pool_max: u32) -> Result<Self, ConfigError> {
+        let config = config.check(pool_max)?;
+        let half = f64::from(pool_max.div_ceil(2));
+        let mut law = Self {
+            config,
+            raw_limit: config.initial_limit.map_or(half, f64::from),
+            pool_max,
+            acquire_timeout: Duration::MAX,
+            use_seconds: 0.0,
+            held_mean: f64::from(pool_max),
+            utilisation_mean: 0.0,
+            residence_seconds: 0.0,
+            epoch_end: Timestamp::default(),
+            last_tick: Timestamp::default(),
+            round: Round::new(1, &Demand::default()),
+        };
+        law.round = Round::new(law.limit(), &Demand::default());
+        Ok(law)
+    }
+
+    /// The deadlock-free ceiling for calls that hold several connections, or infinity.
+    fn set_ceiling(&self) -> f64 {
+        match self.config.connections_per_call {
+            0 | 1 => f64::INFINITY,
+            c => f64::from((self.pool_max.saturating_sub(1) / (c - 1)).max(1)),
+        }
+    }
+
+    fn max(&self) -> f64 {
+        let by_pool = POOL_MULTIPLE * f64::from(self.pool_max);
+        self.config.max_limit.map_or(by_pool, f64::from).min(f64::from(MAX_LIMIT))
+    }
+
+    /// The limit in force before rounding, and the bound it rests on.
+    fn effective(&self) -> (f64, Bound) {
+        let min = f64::from(self.config.min_limit);
+        let (sets, max) = (self.set_ceiling(), self.max());
+        // The deadlock-free ceiling is a matter of safety: even `min_limit` gives way to it.
+        if self.raw_limit.max(min) >= sets && sets <= max {
+            (sets, Bound::ConnectionSets)
+        } else if self.raw_limit >= max {
+            (max.max(min), Bound::Max)
+        } else if self.raw_limit <= min {
+            (min, Bound::Min)
+        } else {
+            (self.raw_limit, Bound::None)
+        }
+    }
+
+    /// The accepted ratio of waiting to held connections.
+    fn target_ratio(&self) -> f64 {
+        let by_size = |n: f64| (QUEUE_FACTOR / n.max(1.0).sqrt()).clamp(TARGET_MIN, TARGET_MAX);
+        let own = by_size(self.held_mean);
+        let pool = by_size(f64::from(self.pool_max));
+        // Without a use time yet, the allowance is infinite and the size rule stands alone.
+        let allowance = TIMEOUT_SHARE * self.acquire_timeout.as_secs_f64() / (self.use_seconds * pool);
+        own * allowance.min(1.0)
+    }
+
+    /// The limit that needs no proof: where the law begins, and where it comes back to when demand is low.
+    fn rest_limit(&self) -> f64 {
+        self.config.initial_limit.map_or(f64::from(self.pool_max.div_ceil(2)), f64::from)
+    }
+
+    /// The figure a decrease starts from: the limit, or what was really out if that was less.
+    fn proven(&self, demand: &Demand) -> f64 {
+        self.effective().0.min(f64::from(demand.in_flight_peak)).max(1.0)
+    }
+
+    fn set(&mut self, limit: f64, demand: &Demand) {
+        self.raw_limit = limit.max(1.0);
+        self.round = Round::new(self.limit(), demand);
+    }
+
+    /// Keeps the mean time a call holds its permit, by Little's law over one tick.
+    fn note_residence(&mut self, elapsed: Duration, demand: &Demand) {
+        if demand.completed == 0 {
+            return;
+        }
+        let completed = to_f64(demand.completed);
+        let now = f64::from(demand.in_flight.max(1)) * elapsed.as_secs_f64() / completed;
+        let keep = (1.0 - RESIDENCE_WEIGHT).powf(completed);
+        self.residence_seconds = keep * self.residence_seconds + (1.0 - keep) * now;
+    }
+
+    fn decide(&mut self, now: Timestamp, elapsed: Duration, evidence: &Evidence) -> (Reason, Option<Terms>) {
+        let demand = &evidence.demand;
+        let pool = evidence.pool.as_ref();
+        if let Some(pool) = pool {
+            self.acquire_timeout = pool.reading.acquire_timeout;
+            if self.follow_resize(pool.reading.max, demand) {
+                return (Reason::PoolResized, None);
+            }
+        }
+        if let Some((reason, terms)) = self.shrink_for_losses(now, evidence) {
+            return (reason, Some(terms));
+        }
+        let faded = self.fade(elapsed, demand);
+        let Some(pool) = pool.filter(|pool| pool.activity.grants > 0 || pool.pending > 0) else {
+            let reason = if faded { Reason::LowDemand } else { Reason::NoEvidence };
+            return (reason, None);
+        };
+        self.round.add(self.limit(), elapsed.as_secs_f64(), demand, pool);
+        if let Some(terms) = self.shrink_in_emergency(demand, pool) {
+            return (Reason::Emergency, Some(terms));
+        }
+        match self.round.finish(self.pool_max) {
+            Some(measured) => {
+                let (reason, terms) = self.end_round(&measured, demand);
+                (reason, Some(Terms { oldest_pending: pool.oldest_pending, ..terms }))
+            }
+            None if faded => (Reason::LowDemand, None),
+            None => (Reason::RoundOpen, None),
+        }
+    }
+
+    fn follow_resize(&mut self, pool_max: u32, demand: &Demand) -> bool {
+        if pool_max == self.pool_max || pool_max == 0 {
+            return false;
+        }
+        let scale = f64::from(pool_max) / f64::from(self.pool_max);
+        self.pool_max = pool_max;
+        self.set(self.effective().0 * scale, demand);
+        true
+    }
+
+    /// Timeouts and refusals: the connections we hold now are what the pool could really serve.
+    fn shrink_for_losses(&mut self, now: Timestamp, evidence: &Evidence) -> Option<(Reason, Terms)> {
+        let demand = &evidence.demand;
+        let pool = evidence.pool.unwrap_or_default();
+        let timeouts = pool.activity.timeouts;
+        let losses = timeouts + pool.activity.refused + demand.overloads;
+        if losses == 0 {
+            return None;
+        }
+        let reason = if timeouts > 0 { Reason::PoolTimeout } else { Reason::Overload };
+        let terms = Terms { losses, ..self.gauges(demand, &pool) };
+        if now >= self.epoch_end {
+            let half = BACKOFF_MIN * self.proven(demand);
+            let served = evidence.pool.map_or(half, |pool| f64::from(pool.held));
+            let epoch = Duration::try_from_secs_f64(self.residence_seconds).unwrap_or(EPOCH_MAX);
+            self.epoch_end = now + epoch.clamp(EPOCH_MIN, EPOCH_MAX);
+            self.set(half.min(served), demand);
+        }
+        Some((reason, terms))
+    }
+
+    /// A limit that nobody came near is not known to be safe any more: let it fade.
+    fn fade(&mut self, elapsed: Duration, demand: &Demand) -> bool {
+        let (effective, peak) = (self.effective().0, f64::from(demand.in_flight_peak));
+        let floor = (2.0 * peak).max(self.rest_limit());
+        if demand.held_back || peak >= effective / 2.0 || self.raw_limit <= floor {
+            return false;
+        }
+        let halvings = elapsed.as_secs_f64() / HALF_LIFE.as_secs_f64();
+        self.raw_limit = floor.max(self.raw_limit.min(self.max()) * (-halvings).exp2());
+        true
+    }
+
+    /// What cannot wait for the end of the round: a queue far above its target, or an acquire close to its timeout.
+    fn shrink_in_emergency(&mut self, demand: &Demand, pool: &PoolEvidence) -> Option<Terms> {
+        let known = self.use_seconds > 0.0 && self.round.has_traffic();
+        let accepted = self.target_ratio() * f64::from(pool.held.max(1));
+        let flooded = self.round.has_substance() && f64::from(pool.pending) > EMERGENCY * accepted;
+        if !known || !(flooded || self.brakes(pool)) {
+            return None;
+        }
+        let terms = self.gauges(demand, pool);
+        self.shrink_by_surplus(&terms, demand);
+        Some(terms)
+    }
+
+    fn end_round(&mut self, measured: &Measured, demand: &Demand) -> (Reason, Terms) {
+        let Measured { pending, held, utilisation, in_flight, use_seconds } = *measured;
+        self.use_seconds = use_seconds;
+        self.held_mean = held;
+        self.utilisation_mean += UTILISATION_WEIGHT * (utilisation - self.utilisation_mean);
+        let target_ratio = self.target_ratio();
+        let wait_ratio = ratio(pending, held);
+        let terms = Terms {
+            pending,
+            held,
+            wait_ratio,
+            target_ratio,
+            utilisation,
+            in_flight,
+            use_time: Duration::try_from_secs_f64(use_seconds).unwrap_or_default(),
+            ..Terms::default()
+        };
+        let full = utilisation.min(self.utilisation_mean) >= UTILISATION_FULL;
+        let reason = if wait_ratio > target_ratio {
+            self.shrink_by_surplus(&terms, demand);
+            return (Reason::PoolWait, terms);
+        } else if full && wait_ratio > MILD_WAIT * target_ratio {
+            self.set(BACKOFF_MILD * self.proven(demand), demand);
+            return (Reason::NoFreeConnection, terms);
+        } else if self.round.limit_bound && in_flight >= BOUND_SHARE * self.effective().0 {
+            self.grow(&terms)
+        } else {
+            Reason::Balanced
+        };
+        self.set(self.raw_limit, demand);
+        (reason, terms)
+    }
+
+    /// The multiplicative decrease: by as many calls as have their connections waiting beyond the accepted queue.
+    fn shrink_by_surplus(&mut self, terms: &Terms, demand: &Demand) {
+        let base = self.proven(demand);
+        let connections_wanted = ratio(terms.held + terms.pending, terms.in_flight).max(1.0);
+        let kept = KEEP * terms.target_ratio * terms.held;
+        let surplus = (terms.pending - kept).max(0.0) / connections_wanted;
+        self.set(base * (1.0 - surplus / base).clamp(BACKOFF_MIN, BACKOFF_MAX), demand);
+    }
+
+    /// The increase: where the pool would be full by Little's law, or one step.
+    fn grow(&mut self, terms: &Terms) -> Reason {
+        let effective = self.effective().0;
+        let ceiling = self.set_ceiling().min(self.max());
+        let filling = terms.in_flight.min(effective) * UTILISATION_GOAL / terms.utilisation;
+        let jump = filling.min(effective * JUMP_MAX);
+        let (limit, reason) = if terms.utilisation < UTILISATION_GOAL && jump > effective + INCREASE {
+            (jump, Reason::FreeConnections)
+        } else {
+            (effective + INCREASE.max(INCREASE_SHARE * effective), Reason::Probe)
+        };
+        self.raw_limit = limit.min(ceiling);
+        reason
+    }
+
+    /// The figures of this moment, where no round has measured them.
+    fn gauges(&self, demand: &Demand, pool: &PoolEvidence) -> Terms {
+        let (pending, held) = (f64::from(pool.pending), f64::from(pool.held));
+        Terms {
+            pending,
+            held,
+            wait_ratio: ratio(pending, held),
+            target_ratio: self.target_ratio(),
+            utilisation: ratio(f64::from(pool.reading.used()), f64::from(self.pool_max)),
+            in_flight: f64::from(demand.in_flight),
+            use_time: Duration::try_from_secs_f64(self.use_seconds).unwrap_or_default(),
+            losses: 0,
+            oldest_pending: pool.oldest_pending,
+        }
+    }
+}
+
+impl ControlLaw for PoolAimd {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the bounds keep the value within 1 and MAX_LIMIT"
+    )]
+    fn limit(&self) -> u32 {
+        // Without the small addend, 0.95/0.95 of a limit could lose a permit to rounding.
+        (self.effective().0 + 1e-9).floor() as u32
+    }
+
+    fn tick(&mut self, now: Timestamp, evidence: &Evidence) -> Decision {
+        let from = self.limit();
+        let elapsed = now.since(self.last_tick);
+        self.last_tick = now;
+        self.note_residence(elapsed, &evidence.demand);
+        let (reason, terms) = self.decide(now, elapsed, evidence);
+        Decision { from, to: self.limit(), reason, bound: self.effective().1, terms }
+    }
+
+    fn brakes(&self, pool: &PoolEvidence) -> bool {
+        let allowed = pool.reading.acquire_timeout.mul_f64(BRAKE_SHARE);
+        pool.oldest_pending > allowed
+    }
+
+    fn is_settled(&self) -> bool {
+        self.raw_limit <= self.rest_limit()
+    }
+}
+
+/// `part / whole`, where nothing of nothing is nothing.
+fn ratio(part: f64, whole: f64) -> f64 {
+    if part <= 0.0 { 0.0 } else { part / whole }
+}

@@ -1,0 +1,132 @@
+use crate::{ConfigChecks, ConfigError, MAX_LIMIT};
+
+/// Settings of [`PoolAimd`](super::PoolAimd). The defaults need no tuning; the bounds are for what you know beforehand.
+///
+/// ```
+/// use tidegate_core::{PoolAimd, PoolAimdConfig};
+///
+/// let config = PoolAimdConfig::default().max_limit(64).connections_per_call(2);
+/// let law = PoolAimd::new(config, 20)?;
+///
+/// let fault = PoolAimd::new(config.min_limit(65), 20).unwrap_err();
+/// assert_eq!(fault.to_string(), "min_limit is 65, allowed is 1 to 64 (max_limit)");
+/// # Ok::<(), tidegate_core::ConfigError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolAimdConfig {
+    pub(crate) min_limit: u32,
+    pub(crate) max_limit: Option<u32>,
+    pub(crate) initial_limit: Option<u32>,
+    pub(crate) connections_per_call: u32,
+}
+
+impl Default for PoolAimdConfig {
+    fn default() -> Self {
+        Self { min_limit: 1, max_limit: None, initial_limit: None, connections_per_call: 1 }
+    }
+}
+
+impl PoolAimdConfig {
+    /// The lowest limit the law may reach, in permits. Default 1: with less nothing would run and nothing would be seen.
+    ///
+    /// Allowed: 1 to `max_limit`. Raising it keeps more work running against a pool that is short of connections.
+    #[must_use]
+    pub const fn min_limit(mut self, permits: u32) -> Self {
+        self.min_limit = permits;
+        self
+    }
+
+    /// The highest limit the law may reach, in permits. Default: 100 times the pool's size.
+    ///
+    /// Allowed: `min_limit` to [`MAX_LIMIT`](crate::MAX_LIMIT). Lower it to bound memory or another resource the calls use.
+    #[must_use]
+    pub const fn max_limit(mut self, permits: u32) -> Self {
+        self.max_limit = Some(permits);
+        self
+    }
+
+    /// The limit before there is evidence, in permits. Default: half the pool, which one query a call cannot overfill.
+    ///
+    /// Allowed: `min_limit` to `max_limit`. It matters for the first second only.
+    #[must_use]
+    pub const fn initial_limit(mut self, permits: u32) -> Self {
+        self.initial_limit = Some(permits);
+        self
+    }
+
+    /// The most connections one call holds *while it waits for another one*. Default 1: no call does.
+    ///
+    /// Allowed: 1 to the pool's size. With c of 2 or more, calls can lock each other out of the pool for ever; at most
+    /// ⌊(max − 1)/(c − 1)⌋ of them at once leaves one a connection to finish with, and the limit never exceeds that.
+    /// Queries of one call that run at the same time do not count: none of them waits for another one's connection.
+    #[must_use]
+    pub const fn connections_per_call(mut self, connections: u32) -> Self {
+        self.connections_per_call = connections;
+        self
+    }
+
+    /// Checks every setting against its range, the others and the pool's size.
+    pub(super) fn check(self, pool_max: u32) -> Result<Self, ConfigError> {
+        let mut checks = ConfigChecks::default();
+        checks.require(pool_max >= 1, "pool_max", pool_max, "1 or more");
+        let max = self.max_limit.unwrap_or(MAX_LIMIT);
+        checks.require((1..=MAX_LIMIT).contains(&max), "max_limit", max, format_args!("1 to {MAX_LIMIT}"));
+        checks.require(
+            (1..=max.max(1)).contains(&self.min_limit),
+            "min_limit",
+            self.min_limit,
+            format_args!("1 to {max} (max_limit)"),
+        );
+        if let Some(initial) = self.initial_limit {
+            checks.require(
+                (self.min_limit..=max).contains(&initial),
+                "initial_limit",
+                initial,
+                format_args!("{} (min_limit) to {max} (max_limit)", self.min_limit),
+            );
+        }
+        checks.require(
+            (1..=pool_max.max(1)).contains(&self.connections_per_call),
+            "connections_per_call",
+            self.connections_per_call,
+            format_args!("1 to {pool_max} (the pool's size)"),
+        );
+        checks.finish(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn faults(config: PoolAimdConfig, pool_max: u32) -> String {
+        config.check(pool_max).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_fault_is_named_with_its_range() {
+        let config = PoolAimdConfig::default();
+        assert!(config.check(1).is_ok());
+        assert!(config.check(u32::MAX).is_ok());
+        assert_eq!(faults(config, 0), "pool_max is 0, allowed is 1 or more");
+        assert_eq!(faults(config.min_limit(0), 9), "min_limit is 0, allowed is 1 to 1048575 (max_limit)");
+        assert_eq!(
+            faults(config.initial_limit(9).max_limit(8), 9),
+            "initial_limit is 9, allowed is 1 (min_limit) to 8 (max_limit)"
+        );
+        assert_eq!(
+            faults(config.connections_per_call(10), 9),
+            "connections_per_call is 10, allowed is 1 to 9 (the pool's size)"
+        );
+    }
+
+    #[test]
+    fn all_faults_are_reported_at_once() {
+        let config =
+            PoolAimdConfig::default().min_limit(0).max_limit(0).initial_limit(7).connections_per_call(0);
+        let fields: Vec<_> = config.check(20).unwrap_err().fields().collect();
+        assert_eq!(fields, ["max_limit", "min_limit", "initial_limit", "connections_per_call"]);
+    }
+}

@@ -1,0 +1,61 @@
+//! The constants of the law. The reason for each value is in `docs/control-law.md`.
+
+use std::time::Duration;
+
+/// The length of the queue in front of the pool that is accepted, in connections held, is this over √connections:
+/// a small pool needs a relatively longer queue to stay busy, since randomness averages out with the square root.
+pub(super) const QUEUE_FACTOR: f64 = 4.0;
+/// The accepted queue is never shorter than this share of the connections held…
+pub(super) const TARGET_MIN: f64 = 0.25;
+/// …and never longer than this multiple.
+pub(super) const TARGET_MAX: f64 = 4.0;
+/// The accepted pool wait is at most this share of the pool's acquire timeout.
+pub(super) const TIMEOUT_SHARE: f64 = 0.05;
+
+/// A decrease leaves this share of the accepted queue standing.
+pub(super) const KEEP: f64 = 0.75;
+/// The largest decrease, as a factor of the limit.
+pub(super) const BACKOFF_MIN: f64 = 0.5;
+/// The smallest decrease for pool wait, as a factor of the limit.
+pub(super) const BACKOFF_MAX: f64 = 0.95;
+/// The decrease when no connection was free for rounds; it makes limiters on one pool converge to equal shares.
+pub(super) const BACKOFF_MILD: f64 = 0.97;
+/// A mild decrease needs a wait of at least this share of the target.
+pub(super) const MILD_WAIT: f64 = 0.4;
+/// At or above this utilisation no connection counts as free.
+pub(super) const UTILISATION_FULL: f64 = 0.985;
+/// Weight of the newest round in the moving average of utilisation.
+pub(super) const UTILISATION_WEIGHT: f64 = 0.2;
+
+/// Below this utilisation the limit jumps to where it would be reached.
+pub(super) const UTILISATION_GOAL: f64 = 0.95;
+/// The largest jump of one round, as a factor of the limit.
+pub(super) const JUMP_MAX: f64 = 4.0;
+/// The additive increase of one round: permits…
+pub(super) const INCREASE: f64 = 1.0;
+/// …or this share of the limit, whichever is more.
+pub(super) const INCREASE_SHARE: f64 = 0.02;
+/// The limit only grows when the mean in-flight count was at least this share of it.
+pub(super) const BOUND_SHARE: f64 = 0.5;
+
+/// A queue of this many times the accepted one is an emergency, acted on inside a round.
+pub(super) const EMERGENCY: f64 = 4.0;
+/// While an acquire has waited for this share of the acquire timeout, nobody new is admitted.
+pub(super) const BRAKE_SHARE: f64 = 0.25;
+
+/// The part of a round's acquires that is not measured, because it still shows the previous limit.
+pub(super) const SKIP: f64 = 0.5;
+/// The fewest acquires a round may be decided on.
+pub(super) const ROUND_MIN: f64 = 10.0;
+
+/// An unproven limit halves in this time.
+pub(super) const HALF_LIFE: Duration = Duration::from_secs(5);
+/// After a shrink for timeouts, no other one for at least this long…
+pub(super) const EPOCH_MIN: Duration = Duration::from_millis(100);
+/// …and at most this long; in between, for the mean time of a call.
+pub(super) const EPOCH_MAX: Duration = Duration::from_secs(1);
+/// Weight of one completion in the moving average of the time a call holds its permit.
+pub(super) const RESIDENCE_WEIGHT: f64 = 0.05;
+
+/// The limit never exceeds this many times the pool's size.
+pub(super) const POOL_MULTIPLE: f64 = 100.0;

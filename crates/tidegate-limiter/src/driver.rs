@@ -1,0 +1,149 @@
+use std::future::poll_fn;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, Weak};
+use std::task::Poll;
+use std::time::Duration;
+
+use tidegate_core::{ControlLaw, Demand, Evidence, PoolActivity, PoolEvidence, Timestamp};
+use tokio::time::{Instant, sleep};
+
+use crate::PoolProbe;
+use crate::gate::{Gate, Observation};
+use crate::limiter::{DECISIONS_KEPT, DecisionRecord, Shared};
+use crate::telemetry::Tick;
+
+/// Looks at the brake and at idle reservations this often per tick of the law.
+const LOOKS_PER_TICK: u32 = 4;
+
+/// The task that turns evidence into the limit: probe → law → limit. Nothing else changes a limit.
+pub(crate) struct Driver {
+    /// Weak, so that the driver ends with the last handle.
+    shared: Weak<Shared>,
+    law: Box<dyn ControlLaw>,
+    pool: Option<Arc<dyn PoolProbe>>,
+    seen: Seen,
+}
+
+/// Totals at the previous tick.
+#[derive(Default)]
+struct Seen {
+    admitted: u32,
+    in_flight: u32,
+    overload: u64,
+    ignored: u64,
+    activity: PoolActivity,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        shared: &Arc<Shared>,
+        law: Box<dyn ControlLaw>,
+        pool: Option<Arc<dyn PoolProbe>>,
+    ) -> Self {
+        // Another limiter, or an earlier one, may have used the pool: its past is not this one's evidence.
+        let activity = pool.as_ref().map(|pool| pool.read().activity).unwrap_or_default();
+        let seen = Seen { activity, ..Seen::default() };
+        Self { shared: Arc::downgrade(shared), law, pool, seen }
+    }
+
+    pub(crate) async fn run(mut self, tick: Duration) {
+        let start = Instant::now();
+        let mut next_tick = start + tick;
+        loop {
+            sleep(tick / LOOKS_PER_TICK).await;
+            let now = Instant::now();
+            if !self.look() {
+                return;
+            }
+            if now < next_tick {
+                continue;
+            }
+            next_tick = now + tick;
+            if self.tick(Timestamp::from_start(now - start)) {
+                sleep_until_work(&self.shared).await;
+                // The law hears of the pause at once, so that it does not stretch the first busy tick.
+                self.tick(Timestamp::from_start(start.elapsed()));
+            }
+        }
+    }
+
+    /// What cannot wait for the law: the brake, and reservations that stand idle while others wait.
+    ///
+    /// Whether the limiter still exists.
+    pub(crate) fn look(&self) -> bool {
+        let Some(shared) = self.shared.upgrade() else {
+            return false;
+        };
+        if let Some(pool) = &self.pool {
+            let on = self.law.brakes(&pool.read());
+            if on != shared.gate.peek().is_braked {
+                shared.gate.set_brake(on);
+                shared.telemetry.brake(&shared.name, on);
+            }
+        }
+        shared.gate.sweep_reservations();
+        true
+    }
+
+    /// One tick of the law; whether the driver may sleep until there is work.
+    pub(crate) fn tick(&mut self, now: Timestamp) -> bool {
+        let Some(shared) = self.shared.upgrade() else {
+            return false;
+        };
+        let observation = shared.gate.observe();
+        let pool = self.pool.as_ref().map(|pool| pool.read());
+        let tick = self.count(&shared, &observation, pool);
+        let mut evidence = Evidence::default();
+        evidence.demand = tick.demand;
+        evidence.pool = tick.pool;
+        let decision = self.law.tick(now, &evidence);
+        if decision.to != observation.limit {
+            shared.gate.set_limit(decision.to);
+        }
+        if decision.is_change() {
+            remember(&shared, DecisionRecord { at: now, decision });
+        }
+        shared.telemetry.tick(&shared.name, &tick, &shared.gate.peek(), &decision);
+        observation.in_flight == 0 && observation.queued == 0 && self.law.is_settled()
+    }
+
+    /// Turns totals into what happened since the previous tick.
+    fn count(&mut self, shared: &Shared, now: &Observation, pool: Option<PoolEvidence>) -> Tick {
+        let admitted = now.admitted.wrapping_sub(self.seen.admitted) % Gate::ADMITTED_MODULUS;
+        let overload = shared.outcomes.overload.load(Ordering::Relaxed);
+        let ignored = shared.outcomes.ignored.load(Ordering::Relaxed);
+        let mut demand = Demand::default();
+        demand.in_flight = now.in_flight;
+        demand.in_flight_peak = now.peak;
+        demand.queued = now.queued;
+        demand.held_back = now.held_back;
+        demand.completed = u64::from((admitted + self.seen.in_flight).saturating_sub(now.in_flight));
+        demand.overloads = overload - self.seen.overload;
+        let ignored_now = ignored - self.seen.ignored;
+        let pool = pool.map(|mut pool| {
+            let total = pool.activity;
+            pool.activity = total.since(&self.seen.activity);
+            self.seen.activity = total;
+            pool
+        });
+        self.seen.admitted = now.admitted;
+        self.seen.in_flight = now.in_flight;
+        self.seen.overload = overload;
+        self.seen.ignored = ignored;
+        Tick { demand, pool, admitted: u64::from(admitted), ignored: ignored_now }
+    }
+}
+
+/// Waits, without a timer, until somebody wants a permit or the last handle is gone.
+async fn sleep_until_work(shared: &Weak<Shared>) {
+    // A reference that lasted over the wait would keep the limiter alive for ever.
+    poll_fn(|cx| shared.upgrade().map_or(Poll::Ready(()), |shared| shared.gate.poll_idle(cx))).await;
+}
+
+fn remember(shared: &Shared, record: DecisionRecord) {
+    let mut ring = shared.decisions.lock().unwrap_or_else(PoisonError::into_inner);
+    if ring.len() == DECISIONS_KEPT {
+        ring.pop_front();
+    }
+    ring.push_back(record);
+}

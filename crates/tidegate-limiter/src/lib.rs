@@ -1,0 +1,43 @@
+//! An adaptive concurrency limiter: permits, a fair queue that is safe to cancel, and a driver that tunes the limit.
+//!
+//! # Is this crate for you?
+//!
+//! Most users take it through the `tidegate` crate, whose layers hold the permits for them.
+//! Use it directly where there is no tower service: around a function, a stream, a batch.
+//!
+//! # Reading order
+//!
+//! [`Limiter`] and [`LimiterBuilder`] (what you hold), [`Permit`] (what you get), [`PoolProbe`] (where the evidence comes
+//! from), [`Reservation`] (only for those who implement a `poll_ready`).
+//!
+//! # Features
+//!
+//! `test-util` adds `ManualDriver`: a limiter without a task, for simulators and tests that own the time.
+
+mod acquire;
+mod builder;
+mod driver;
+mod error;
+mod gate;
+mod limiter;
+#[cfg(feature = "test-util")]
+mod manual;
+mod permit;
+mod pool_meter;
+mod probe;
+mod reservation;
+mod snapshot;
+mod sync;
+mod telemetry;
+
+pub use acquire::Acquire;
+pub use builder::LimiterBuilder;
+pub use error::{BuildError, TryAcquireError};
+pub use limiter::{DecisionRecord, Limiter};
+#[cfg(feature = "test-util")]
+pub use manual::ManualDriver;
+pub use permit::Permit;
+pub use pool_meter::{PoolMeter, PoolUse, PoolWait};
+pub use probe::PoolProbe;
+pub use reservation::Reservation;
+pub use snapshot::Snapshot;

@@ -1,0 +1,35 @@
+use std::fmt;
+
+use tidegate_core::Timestamp;
+
+use crate::driver::Driver;
+
+/// The driver of a limiter as a value, for those who own the time: simulators and tests.
+///
+/// Made by [`LimiterBuilder::build_manual`](crate::LimiterBuilder::build_manual). It does what the driver's task does, when
+/// it is told to. It keeps no handle: once the last one is gone its calls do nothing.
+pub struct ManualDriver {
+    driver: Driver,
+}
+
+impl ManualDriver {
+    pub(crate) const fn new(driver: Driver) -> Self {
+        Self { driver }
+    }
+
+    /// A look at the brake and at idle reservations; the task does it four times a tick.
+    pub fn look(&self) {
+        self.driver.look();
+    }
+
+    /// One tick of the law at `now`, which must not go backwards.
+    pub fn tick(&mut self, now: Timestamp) {
+        self.driver.tick(now);
+    }
+}
+
+impl fmt::Debug for ManualDriver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ManualDriver").finish_non_exhaustive()
+    }
+}

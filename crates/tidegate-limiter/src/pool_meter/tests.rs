@@ -1,0 +1,229 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use tokio::time::advance;
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A pool of 20 with `used` connections in use.
+fn reading(used: u32) -> PoolReading {
+    PoolReading::new(20, used, 0, SECOND)
+}
+
+fn meter() -> PoolMeter {
+    PoolMeter::new("test")
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancelled_wait_is_counted_and_timed() {
+    let meter = meter();
+    let wait = meter.begin(reading(0));
+    advance(3 * SECOND).await;
+    drop(wait);
+    let evidence = meter.evidence(reading(0));
+    assert_eq!(evidence.pending, 0);
+    assert_eq!(evidence.activity.cancelled, 1);
+    assert_eq!(evidence.activity.wait, 3 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_end_has_its_own_counter() {
+    let meter = meter();
+    drop(meter.begin(reading(0)).granted());
+    for _ in 0..2 {
+        meter.begin(reading(0)).timed_out();
+    }
+    for _ in 0..3 {
+        meter.begin(reading(0)).refused();
+    }
+    for _ in 0..4 {
+        meter.begin(reading(0)).failed();
+    }
+    for _ in 0..5 {
+        drop(meter.begin(reading(0)));
+    }
+    let activity = meter.evidence(reading(0)).activity;
+    let ends = [activity.grants, activity.timeouts, activity.refused, activity.failures, activity.cancelled];
+    assert_eq!((ends, activity.requests), ([1, 2, 3, 4, 5], 15));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_end_of_a_wait_adds_its_time() {
+    let meter = meter();
+    let ends: [fn(PoolWait); 5] = [
+        |wait| drop(wait.granted()),
+        |wait| wait.timed_out(),
+        |wait| wait.refused(),
+        |wait| wait.failed(),
+        |wait| drop(wait),
+    ];
+    for (done, end) in (1..).zip(ends) {
+        let wait = meter.begin(reading(0));
+        advance(SECOND).await;
+        end(wait);
+        assert_eq!(meter.evidence(reading(0)).activity.wait, done * SECOND);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sums_hold_what_an_acquire_found_before_it_was_counted() {
+    let meter = meter();
+    let first = meter.begin(reading(7));
+    let activity = meter.evidence(reading(7)).activity;
+    assert_eq!((activity.pending_sum, activity.held_sum, activity.used_sum), (0, 0, 7));
+
+    let _lent = first.granted();
+    let _second = meter.begin(reading(9)); // found nobody pending, one held, nine used
+    let _third = meter.begin(reading(9)); // found one pending, one held, nine used
+    let activity = meter.evidence(reading(9)).activity;
+    assert_eq!((activity.pending_sum, activity.held_sum, activity.used_sum), (1, 2, 25));
+}
+
+#[tokio::test(start_paused = true)]
+async fn oldest_pending_is_the_age_of_the_oldest_wait_alive() {
+    let meter = meter();
+    let oldest = || meter.evidence(reading(0)).oldest_pending;
+    assert_eq!(oldest(), Duration::ZERO);
+    let first = meter.begin(reading(0));
+    advance(SECOND).await;
+    let second = meter.begin(reading(0));
+    advance(SECOND).await;
+    assert_eq!(oldest(), 2 * SECOND);
+    drop(first);
+    assert_eq!(oldest(), SECOND);
+    drop(second.granted());
+    assert_eq!(oldest(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn use_lasts_until_the_guard_is_dropped() {
+    let meter = meter();
+    let lent = meter.begin(reading(0)).granted();
+    advance(2 * SECOND).await;
+    let evidence = meter.evidence(reading(1));
+    assert_eq!((evidence.held, evidence.activity.returns), (1, 0));
+    drop(lent);
+    let evidence = meter.evidence(reading(0));
+    assert_eq!((evidence.held, evidence.activity.returns), (0, 1));
+    assert_eq!(evidence.activity.use_time, 2 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn untracked_use_makes_held_the_pools_own_count() {
+    let meter = meter();
+    let kept = meter.begin(reading(0)).granted();
+    meter.begin(reading(1)).granted().untracked();
+    let evidence = meter.evidence(reading(2));
+    assert_eq!((evidence.held, evidence.activity.returns), (2, 0));
+    assert_eq!(evidence.activity.use_time, Duration::ZERO);
+
+    drop(kept);
+    let before = meter.evidence(reading(5)).activity.held_sum;
+    drop(meter.begin(reading(5)));
+    let after = meter.evidence(reading(5));
+    assert_eq!((after.held, after.activity.held_sum - before), (5, 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn clone_shares_the_counts() {
+    let meter = meter();
+    let clone = meter.clone();
+    let _wait = clone.begin(reading(0));
+    assert_eq!(meter.evidence(reading(0)).pending, 1);
+}
+
+#[test]
+fn panic_while_waiting_or_holding_leaves_counts_exact() {
+    let meter = meter();
+    let waiting = catch_unwind(AssertUnwindSafe(|| {
+        let _wait = meter.begin(reading(0));
+        panic!("while waiting");
+    }));
+    let holding = catch_unwind(AssertUnwindSafe(|| {
+        let _lent = meter.begin(reading(0)).granted();
+        panic!("while holding");
+    }));
+    assert!(waiting.is_err() && holding.is_err());
+    let evidence = meter.evidence(reading(0));
+    assert_eq!((evidence.pending, evidence.held), (0, 0));
+    assert_eq!((evidence.activity.cancelled, evidence.activity.returns), (1, 1));
+}
+
+#[test]
+fn poisoned_lock_still_counts() {
+    let meter = meter();
+    let poisoned = catch_unwind(AssertUnwindSafe(|| {
+        let _counts = meter.shared.counts.lock();
+        panic!("under the lock");
+    }));
+    assert!(poisoned.is_err() && meter.shared.counts.is_poisoned());
+    drop(meter.begin(reading(0)));
+    assert_eq!(meter.evidence(reading(0)).activity.cancelled, 1);
+}
+
+#[test]
+fn counts_are_exact_under_threads() {
+    let meter = meter();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for i in 0..1000 {
+                    let wait = meter.begin(reading(0));
+                    if i % 2 == 0 {
+                        drop(wait.granted());
+                    }
+                }
+            });
+        }
+    });
+    let evidence = meter.evidence(reading(0));
+    let activity = evidence.activity;
+    assert_eq!((evidence.pending, evidence.held), (0, 0));
+    assert_eq!((activity.requests, activity.grants, activity.returns), (4000, 2000, 2000));
+    assert_eq!(activity.cancelled, 2000);
+}
+
+/// The values of `metric` for the pool `test`.
+fn values(snapshot: &Snapshotter, metric: &[&str]) -> Vec<(String, DebugValue)> {
+    let mut found = Vec::new();
+    for (key, unit, description, value) in snapshot.snapshot().into_vec() {
+        let key = key.key();
+        assert!(unit.is_some() && description.is_some(), "{} is described", key.name());
+        let labels: Vec<_> = key.labels().map(|label| (label.key(), label.value())).collect();
+        assert_eq!(labels, [(POOL_NAME, "test")]);
+        if metric.contains(&key.name()) {
+            found.push((key.name().to_owned(), value));
+        }
+    }
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    found
+}
+
+#[test]
+fn metrics_are_in_seconds_and_name_the_pool() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    metrics::with_local_recorder(&recorder, || {
+        runtime.unwrap().block_on(async {
+            let meter = meter();
+            let wait = meter.begin(reading(0));
+            advance(Duration::from_millis(1500)).await;
+            let lent = wait.granted();
+            advance(Duration::from_millis(250)).await;
+            drop(lent);
+            let late = meter.begin(reading(0));
+            advance(SECOND).await;
+            late.timed_out();
+        });
+    });
+    let found = values(&snapshotter, &[TIMEOUTS, USE_TIME, WAIT_TIME]);
+    let expected = [
+        (TIMEOUTS, DebugValue::Counter(1)),
+        (USE_TIME, DebugValue::Histogram(vec![0.25.into()])),
+        (WAIT_TIME, DebugValue::Histogram(vec![1.5.into(), 1.0.into()])),
+    ];
+    assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value)));
+}

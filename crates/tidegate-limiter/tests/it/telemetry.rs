@@ -1,0 +1,105 @@
+//! What a recorder sees, with the limiter's metrics read through a real one.
+
+use std::time::Duration;
+
+use super::util::{Told, ToldPool};
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use tidegate_core::{Outcome, PoolReading};
+use tidegate_limiter::Limiter;
+use tokio::time::sleep;
+
+/// The values of the metric with these labels.
+fn value(snapshotter: &Snapshotter, name: &str, labels: &[(&str, &str)]) -> DebugValue {
+    let found = snapshotter.snapshot().into_vec().into_iter().find(|(key, ..)| {
+        let key = key.key();
+        let has =
+            |(label, value): &(&str, &str)| key.labels().any(|l| l.key() == *label && l.value() == *value);
+        key.name() == name && labels.iter().all(has)
+    });
+    found.unwrap_or_else(|| unreachable!("{name} {labels:?} is not recorded")).3
+}
+
+fn limiter(recorder: &DebuggingRecorder, law: &Told, pool: ToldPool) -> Limiter {
+    metrics::with_local_recorder(recorder, || {
+        Limiter::builder().name("experts").pool(pool).law(law.clone()).build().unwrap()
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn gauges_and_counters_tell_what_happened() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let (law, pool) = (Told::new(3), ToldPool::default());
+    pool.0.lock().unwrap().reading = PoolReading::new(20, 8, 3, Duration::from_secs(1));
+    pool.0.lock().unwrap().pending = 4;
+    let limiter = limiter(&recorder, &law, pool);
+    limiter.acquire().await.finish(Outcome::Overload);
+    limiter.acquire().await.finish(Outcome::Ignored);
+    limiter.acquire().await.finish(Outcome::Success);
+    let _held = [limiter.acquire().await, limiter.acquire().await];
+    law.set_limit(1);
+    sleep(Duration::from_millis(350)).await;
+    // A snapshot resets counters, so one is taken and searched.
+    let all = snapshotter.snapshot().into_vec();
+    let find = |name: &str, label: &str| {
+        let found = all.iter().find(|(key, ..)| {
+            key.key().name() == name && (label.is_empty() || key.key().labels().any(|l| l.value() == label))
+        });
+        match &found.unwrap_or_else(|| unreachable!("{name} {label} is not recorded")).3 {
+            DebugValue::Gauge(value) => value.0,
+            DebugValue::Counter(value) => f64::from(u32::try_from(*value).unwrap()),
+            DebugValue::Histogram(_) => f64::NAN,
+        }
+    };
+    let expected = [
+        ("tidegate_limit", "experts", 1.0),
+        ("tidegate_in_flight", "experts", 2.0),
+        ("tidegate_overhang", "experts", 1.0),
+        ("tidegate_queued", "experts", 0.0),
+        ("tidegate_admitted_total", "experts", 5.0),
+        ("tidegate_outcomes_total", "overload", 1.0),
+        ("tidegate_outcomes_total", "ignored", 1.0),
+        ("tidegate_outcomes_total", "success", 1.0),
+        ("tidegate_decisions_total", "configured", 1.0),
+        ("db.client.connection.count", "idle", 3.0),
+        ("db.client.connection.count", "used", 5.0),
+        ("db.client.connection.max", "told", 20.0),
+        ("db.client.connection.pending_requests", "told", 4.0),
+    ];
+    for (name, label, value) in expected {
+        assert!((find(name, label) - value).abs() < 1e-9, "{name} {label} is {}", find(name, label));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_brake_is_a_gauge() {
+    let recorder = DebuggingRecorder::new();
+    let law = Told::new(3);
+    let limiter = limiter(&recorder, &law, ToldPool::default());
+    let _work = limiter.acquire().await;
+    law.set_brake(true);
+    sleep(Duration::from_millis(50)).await;
+    assert_eq!(value(&recorder.snapshotter(), "tidegate_braked", &[]), DebugValue::Gauge(1.0.into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn queue_wait_counts_those_who_waited_cancelled_ones_included() {
+    let recorder = DebuggingRecorder::new();
+    let law = Told::new(1);
+    let limiter = limiter(&recorder, &law, ToldPool::default());
+    let held = limiter.acquire().await;
+    let waiter = tokio::spawn(limiter.acquire());
+    let impatient = tokio::time::timeout(Duration::from_millis(20), limiter.acquire());
+    assert!(impatient.await.is_err());
+    sleep(Duration::from_millis(10)).await;
+    drop(held);
+    drop(waiter.await.unwrap());
+    let DebugValue::Histogram(mut waits) = value(&recorder.snapshotter(), "tidegate_queue_wait_seconds", &[])
+    else {
+        unreachable!("a histogram");
+    };
+    waits.sort();
+    let waits: Vec<f64> = waits.into_iter().map(Into::into).collect();
+    assert_eq!(waits.len(), 2, "the first caller did not wait");
+    assert!((waits[0] - 0.02).abs() < 0.002 && (waits[1] - 0.03).abs() < 0.002, "{waits:?}");
+}
