@@ -4,10 +4,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use tidegate_core::Outcome;
 use tokio::time::Instant;
 
 use crate::Permit;
-use crate::gate::{Entry, Kind, Line, Ticket};
+use crate::gate::{Entry, Kind, Line, Stamp, Ticket};
 use crate::limiter::Shared;
 
 /// A future that resolves to a [`Permit`]; see [`Limiter::acquire`](crate::Limiter::acquire).
@@ -37,8 +38,8 @@ impl Acquire {
     }
 
     /// Spends a reservation: what is left of it, or the first place in line.
-    pub(crate) fn claim(shared: Arc<Shared>) -> Self {
-        let state = if shared.gate.claim() || shared.gate.try_take(Kind::Permit) {
+    pub(crate) fn claim(shared: Arc<Shared>, stamp: Stamp) -> Self {
+        let state = if shared.gate.claim(stamp) || shared.gate.try_take(Kind::Permit) {
             State::Claimed
         } else {
             Self::enter(&shared, Line::First, None)
@@ -79,8 +80,11 @@ impl Future for Acquire {
                 if granted.is_pending() {
                     return Poll::Pending;
                 }
-                self.shared.telemetry.queue_wait(since.elapsed());
-                self.permit()
+                let waited = since.elapsed();
+                // The permit is owned before foreign code, the recorder, runs.
+                let permit = self.permit();
+                self.shared.telemetry.queue_wait(waited);
+                permit
             }
             State::New | State::Done => unreachable!("`Acquire` was polled after it was ready"),
         }
@@ -91,9 +95,11 @@ impl Drop for Acquire {
     fn drop(&mut self) {
         match std::mem::replace(&mut self.state, State::Done) {
             State::New | State::Done => {}
-            State::Claimed => self.shared.gate.release(),
+            State::Claimed => drop(Permit::new(Arc::clone(&self.shared))),
             State::Waiting { ticket, since } => {
-                self.shared.gate.cancel(ticket);
+                if self.shared.gate.cancel(ticket) {
+                    self.shared.outcomes.count(Outcome::Ignored);
+                }
                 self.shared.telemetry.queue_wait(since.elapsed());
             }
         }

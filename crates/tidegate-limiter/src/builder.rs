@@ -101,7 +101,7 @@ impl LimiterBuilder {
         self
     }
 
-    /// Builds the limiter and starts its driver on the current tokio runtime.
+    /// Builds the limiter and starts its driver on the current tokio runtime, whose timers must be enabled.
     ///
     /// Install the `metrics` recorder before: the handles are made here, and a handle made earlier records nothing.
     ///

@@ -60,7 +60,7 @@ impl Driver {
             }
             next_tick = now + tick;
             if self.tick(Timestamp::from_start(now - start)) {
-                sleep_until_work(&self.shared).await;
+                sleep_until_work(&self.shared, self.seen.admitted).await;
                 // The law hears of the pause at once, so that it does not stretch the first busy tick.
                 self.tick(Timestamp::from_start(start.elapsed()));
             }
@@ -134,10 +134,12 @@ impl Driver {
     }
 }
 
-/// Waits, without a timer, until somebody wants a permit or the last handle is gone.
-async fn sleep_until_work(shared: &Weak<Shared>) {
+/// Waits, without a timer, until somebody was admitted since the tick that saw `admitted`, somebody waits, or the last
+/// handle is gone.
+async fn sleep_until_work(shared: &Weak<Shared>, admitted: u32) {
     // A reference that lasted over the wait would keep the limiter alive for ever.
-    poll_fn(|cx| shared.upgrade().map_or(Poll::Ready(()), |shared| shared.gate.poll_idle(cx))).await;
+    poll_fn(|cx| shared.upgrade().map_or(Poll::Ready(()), |shared| shared.gate.poll_idle(cx, admitted)))
+        .await;
 }
 
 fn remember(shared: &Shared, record: DecisionRecord) {
@@ -146,4 +148,13 @@ fn remember(shared: &Shared, record: DecisionRecord) {
         ring.pop_front();
     }
     ring.push_back(record);
+}
+
+impl Drop for Driver {
+    /// Nobody else could take the brake off.
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.gate.set_brake(false);
+        }
+    }
 }

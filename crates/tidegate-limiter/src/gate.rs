@@ -48,7 +48,7 @@ use std::task::{Context, Poll, Waker};
 use tidegate_core::MAX_LIMIT;
 
 use self::waiters::Waiters;
-pub(crate) use self::waiters::{Kind, Line, Ticket};
+pub(crate) use self::waiters::{Kind, Line, Stamp, Ticket};
 use self::word::Word;
 use crate::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering, lock};
 
@@ -58,6 +58,10 @@ pub(crate) struct Gate {
     limit: AtomicU32,
     /// The most permits out at once since the last [`observe`](Self::observe).
     peak: AtomicU32,
+    /// The number of the driver's next look.
+    look: AtomicU32,
+    /// Reservations that stood at the last look and have not been spent since.
+    aged: AtomicU32,
     queue: Mutex<Queue>,
 }
 
@@ -67,8 +71,6 @@ struct Queue {
     is_braked: bool,
     /// Whether the limit (not the brake) made a caller wait since the last observation.
     held_back: bool,
-    /// Reservations that stood uncalled, while others waited, at the last sweep.
-    stale_reserved: u32,
     /// The sleeping driver.
     driver: Option<Waker>,
 }
@@ -103,11 +105,12 @@ impl Gate {
             word: AtomicU64::new(0),
             limit: AtomicU32::new(limit.clamp(1, MAX_LIMIT)),
             peak: AtomicU32::new(0),
+            look: AtomicU32::new(0),
+            aged: AtomicU32::new(0),
             queue: Mutex::new(Queue {
                 waiters: Waiters::default(),
                 is_braked: false,
                 held_back: false,
-                stale_reserved: 0,
                 driver: None,
             }),
         }
@@ -144,13 +147,14 @@ impl Gate {
     /// Takes a permit or reservation, or a place in the line.
     ///
     /// Without a waker the ticket must be polled before it can wake anybody.
-    pub(crate) fn enter(&self, kind: Kind, line: Line, waker: Option<Waker>) -> Entry {
+    pub(crate) fn enter(&self, kind: Kind, line: Line, mut waker: Option<Waker>) -> Entry {
+        // A waker that is not needed is dropped by the caller's frame, outside the lock.
         self.gated(|queue| {
             if self.take_if_first(queue, kind, line) {
                 return Entry::Admitted;
             }
             queue.held_back |= !queue.is_braked;
-            Entry::Queued(queue.waiters.push(kind, line, waker))
+            Entry::Queued(queue.waiters.push(kind, line, waker.take()))
         })
     }
 
@@ -179,10 +183,10 @@ impl Gate {
     }
 
     /// Whether the ticket was granted; if so, what it owned is the caller's and the ticket is spent.
-    pub(crate) fn poll_ticket(&self, ticket: &Ticket, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_ticket(&self, ticket: &Ticket, cx: &mut Context<'_>) -> Poll<Stamp> {
         let mut queue = lock(&self.queue);
-        if queue.waiters.take_granted(ticket) {
-            return Poll::Ready(());
+        if let Some(stamp) = queue.waiters.take_granted(ticket) {
+            return Poll::Ready(stamp);
         }
         if queue.waiters.would_wake(ticket, cx.waker()) {
             return Poll::Pending;
@@ -192,22 +196,26 @@ impl Gate {
         let mut waker = Some(cx.waker().clone());
         queue = lock(&self.queue);
         let granted = queue.waiters.take_granted(ticket);
-        if !granted {
+        if granted.is_none() {
             queue.waiters.swap_waker(ticket, &mut waker);
         }
         drop(queue);
-        if granted { Poll::Ready(()) } else { Poll::Pending }
+        granted.map_or(Poll::Pending, Poll::Ready)
     }
 
-    /// Leaves the line; what the ticket was granted meanwhile goes to the next one.
-    pub(crate) fn cancel(&self, ticket: Ticket) {
+    /// Leaves the line; whether the ticket had been granted. What it was granted goes to the next one.
+    pub(crate) fn cancel(&self, ticket: Ticket) -> bool {
         let mut queue = lock(&self.queue);
         let (kind, granted, waker) = queue.waiters.remove(ticket);
-        if granted {
+        if let Some(stamp) = granted {
+            if kind == Kind::Reservation {
+                self.spend(stamp);
+            }
             self.subtract(kind);
         }
         self.grant(queue);
         drop(waker);
+        granted.is_some()
     }
 
     /// A permit comes back.
@@ -215,19 +223,36 @@ impl Gate {
         self.give_back(Kind::Permit);
     }
 
+    /// The stamp of a reservation that is about to be taken.
+    pub(crate) fn stamp(&self) -> Stamp {
+        Stamp(self.look.load(Ordering::Relaxed))
+    }
+
     /// A reservation comes back uncalled.
-    pub(crate) fn unreserve(&self) {
+    pub(crate) fn unreserve(&self, stamp: Stamp) {
+        self.spend(stamp);
         self.give_back(Kind::Reservation);
     }
 
     /// Turns a reservation into a permit, unless all of them were revoked.
-    pub(crate) fn claim(&self) -> bool {
-        match self.update(Word::claim) {
-            Some(claimed) => {
-                self.note_peak(claimed);
-                true
-            }
-            None => false,
+    pub(crate) fn claim(&self, stamp: Stamp) -> bool {
+        self.spend(stamp);
+        let Some(claimed) = self.update(Word::claim) else {
+            return false;
+        };
+        self.note_peak(claimed);
+        if claimed.is_gated() {
+            self.rouse();
+        }
+        true
+    }
+
+    /// A reservation that stood at the last look does so no longer.
+    fn spend(&self, stamp: Stamp) {
+        if stamp != self.stamp() {
+            // Of one that was revoked meanwhile another is spared: the next look will find that one again.
+            let one_less = |aged: u32| aged.checked_sub(1);
+            let _ = self.aged.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less);
         }
     }
 
@@ -252,15 +277,16 @@ impl Gate {
         self.grant(queue);
     }
 
-    /// Takes back, for those who wait, reservations that stood uncalled at the previous sweep as well.
+    /// One look of the driver: takes back, for those who wait, the reservations that stood uncalled since the last one.
     pub(crate) fn sweep_reservations(&self) {
-        let mut queue = lock(&self.queue);
-        let standing = if queue.waiters.is_empty() { 0 } else { self.load().reserved() };
-        let stale = standing.min(queue.stale_reserved);
-        queue.stale_reserved = standing - stale;
-        for _ in 0..stale {
-            self.update(Word::unreserve);
+        let queue = lock(&self.queue);
+        if !queue.waiters.is_empty() {
+            for _ in 0..self.aged.load(Ordering::Relaxed) {
+                self.update(Word::unreserve);
+            }
         }
+        self.look.fetch_add(1, Ordering::Relaxed);
+        self.aged.store(self.load().reserved(), Ordering::Relaxed);
         self.grant(queue);
     }
 
@@ -278,12 +304,17 @@ impl Gate {
         self.peek_locked(&lock(&self.queue))
     }
 
-    /// Lets the driver sleep while nobody is in, holds a reservation or waits; the next caller wakes it.
-    pub(crate) fn poll_idle(&self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Lets the driver sleep while nobody is in or waits, and nobody was let in since the tick that saw `admitted`
+    /// admissions (a call that is over already still has to be counted); the next caller wakes it.
+    pub(crate) fn poll_idle(&self, cx: &mut Context<'_>, admitted: u32) -> Poll<()> {
         let waker = cx.waker().clone();
         let mut queue = lock(&self.queue);
         self.word.fetch_or(Word::GATED, Ordering::AcqRel);
-        let is_idle = self.load().occupied() == 0 && queue.waiters.is_empty() && !queue.is_braked;
+        let word = self.load();
+        let is_idle = word.in_flight() == 0
+            && word.admitted() == admitted
+            && queue.waiters.is_empty()
+            && !queue.is_braked;
         let old = if is_idle { queue.driver.replace(waker) } else { queue.driver.take() };
         self.settle(&queue);
         drop(queue);
@@ -294,6 +325,19 @@ impl Gate {
     /// Wakes the driver if it sleeps, so that it sees that its limiter is gone.
     pub(crate) fn wake_driver(&self) {
         let driver = lock(&self.queue).driver.take();
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+
+    /// Wakes a sleeping driver: there is work, and it came by the fast path.
+    fn rouse(&self) {
+        let mut queue = lock(&self.queue);
+        let driver = queue.driver.take();
+        if driver.is_some() {
+            self.settle(&queue);
+        }
+        drop(queue);
         if let Some(driver) = driver {
             driver.wake();
         }
@@ -404,7 +448,7 @@ impl Gate {
         if !self.can_grant(queue) {
             return None;
         }
-        let (kind, waker) = queue.waiters.grant_next()?;
+        let (kind, waker) = queue.waiters.grant_next(self.stamp())?;
         if let Some(word) = self.update(|word| Some(word.take(kind))) {
             self.note_peak(word);
         }

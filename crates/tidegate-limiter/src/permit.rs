@@ -11,24 +11,26 @@ use crate::limiter::Shared;
 #[derive(Debug)]
 pub struct Permit {
     shared: Arc<Shared>,
+    outcome: Outcome,
 }
 
 impl Permit {
     /// Wraps a permit that was taken from the gate; the caller's count becomes this value's.
     pub(crate) const fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+        Self { shared, outcome: Outcome::Ignored }
     }
 
     /// Gives the permit back and says how the work ended, as evidence for the control law.
     ///
-    /// A permit that is just dropped counts as work that ended without a verdict, which no law holds against anybody.
-    pub fn finish(self, outcome: Outcome) {
-        self.shared.outcomes.count(outcome);
+    /// A permit that is just dropped counts as [`Outcome::Ignored`]: the work may have been cancelled or have panicked.
+    pub fn finish(mut self, outcome: Outcome) {
+        self.outcome = outcome;
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
+        self.shared.outcomes.count(self.outcome);
         self.shared.gate.release();
     }
 }

@@ -1,8 +1,10 @@
 use std::fmt;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use crate::gate::{Entry, Kind, Line, Ticket};
+use tokio::time::Instant;
+
+use crate::gate::{Entry, Kind, Line, Stamp, Ticket};
 use crate::limiter::Shared;
 use crate::{Acquire, Limiter};
 
@@ -27,8 +29,8 @@ pub struct Reservation {
 /// ```
 enum State {
     Empty,
-    Waiting(Ticket),
-    Reserved,
+    Waiting { ticket: Ticket, since: Instant },
+    Reserved(Stamp),
 }
 
 impl Reservation {
@@ -44,20 +46,21 @@ impl Reservation {
     pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if matches!(self.state, State::Empty) {
             let gate = &self.shared.gate;
+            let stamp = gate.stamp();
             self.state = if gate.try_take(Kind::Reservation) {
-                State::Reserved
+                State::Reserved(stamp)
             } else {
                 match gate.enter(Kind::Reservation, Line::Ordinary, Some(cx.waker().clone())) {
-                    Entry::Admitted => State::Reserved,
-                    Entry::Queued(ticket) => State::Waiting(ticket),
+                    Entry::Admitted => State::Reserved(stamp),
+                    Entry::Queued(ticket) => State::Waiting { ticket, since: Instant::now() },
                 }
             };
         }
-        if let State::Waiting(ticket) = &self.state {
-            if self.shared.gate.poll_ticket(ticket, cx).is_pending() {
-                return Poll::Pending;
-            }
-            self.state = State::Reserved;
+        if let State::Waiting { ticket, since } = &self.state {
+            let stamp = ready!(self.shared.gate.poll_ticket(ticket, cx));
+            let waited = since.elapsed();
+            self.state = State::Reserved(stamp);
+            self.shared.telemetry.queue_wait(waited);
         }
         Poll::Ready(())
     }
@@ -66,11 +69,11 @@ impl Reservation {
     ///
     /// The future is ready at once, or, if the reservation was revoked meanwhile, waits for a permit, first in line.
     pub fn claim(&mut self) -> Option<Acquire> {
-        if !matches!(self.state, State::Reserved) {
+        let State::Reserved(stamp) = self.state else {
             return None;
-        }
+        };
         self.state = State::Empty;
-        Some(Acquire::claim(Arc::clone(&self.shared)))
+        Some(Acquire::claim(Arc::clone(&self.shared), stamp))
     }
 }
 
@@ -78,8 +81,11 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         match std::mem::replace(&mut self.state, State::Empty) {
             State::Empty => {}
-            State::Waiting(ticket) => self.shared.gate.cancel(ticket),
-            State::Reserved => self.shared.gate.unreserve(),
+            State::Waiting { ticket, since } => {
+                self.shared.gate.cancel(ticket);
+                self.shared.telemetry.queue_wait(since.elapsed());
+            }
+            State::Reserved(stamp) => self.shared.gate.unreserve(stamp),
         }
     }
 }
@@ -95,8 +101,8 @@ impl fmt::Debug for Reservation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
             State::Empty => "empty",
-            State::Waiting(_) => "waiting",
-            State::Reserved => "reserved",
+            State::Waiting { .. } => "waiting",
+            State::Reserved(_) => "reserved",
         };
         f.debug_struct("Reservation").field("state", &state).finish_non_exhaustive()
     }

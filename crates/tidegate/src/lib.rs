@@ -1,1 +1,65 @@
-//! (being written)
+//! Adaptive concurrency control for tower services in front of a database pool.
+//!
+//! A service whose calls use a connection pool fails when too many run at once: queries wait for a connection, and past
+//! the acquire timeout they fail. Tidegate holds the number of calls at what the pool can serve, and finds that number
+//! from the pool itself: from how long its callers wait and how many connections are free.
+//!
+#![cfg_attr(all(feature = "sqlite", feature = "tower"), doc = "```")]
+#![cfg_attr(not(all(feature = "sqlite", feature = "tower")), doc = "```ignore")]
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use sqlx::sqlite::SqlitePoolOptions;
+//! use tidegate::{LimitLayer, Limiter, MeteredPool, classify_sqlx};
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//!
+//! let pool = MeteredPool::new(SqlitePoolOptions::new().max_connections(20).connect("sqlite::memory:").await?);
+//! let limiter = Limiter::builder().name("experts").pool(pool.probe()).build()?;
+//!
+//! let expert = ServiceBuilder::new()
+//!     .layer(LimitLayer::new(limiter.clone()).classify_errors(classify_sqlx))
+//!     .service(service_fn(move |question: i64| {
+//!         let pool = pool.clone();
+//!         async move { sqlx::query_scalar::<_, i64>("SELECT ? * 2").bind(question).fetch_one(&pool).await }
+//!     }));
+//!
+//! assert_eq!(expert.oneshot(21).await?, 42);
+//! println!("{:?}", limiter.snapshot());
+//! # Ok(()) }
+//! ```
+//!
+//! # Is this crate for you?
+//!
+//! Yes, if calls that run at the same time compete for a pool of connections, and you would otherwise guess a number for
+//! `ConcurrencyLimit`, `p-limit` or a queue's concurrency.
+//! It needs tokio. With sqlx it is complete; another pool takes part by implementing [`PoolProbe`], for which
+//! [`PoolMeter`] keeps the counts.
+//! It is not a pool, a proxy, a job queue or a rate limiter.
+//!
+//! # Reading order
+//!
+//! [`Limiter`] and [`LimiterBuilder`], then what feeds it (`MeteredPool`) and what it holds back (`LimitLayer`; or
+//! [`Permit`], around anything that is not a service). [`PoolAimd`] says how the limit is found.
+//!
+//! # Features
+//!
+//! | feature | adds | default |
+//! |---|---|---|
+//! | `tower` | `LimitLayer`, `ServiceBuilderExt` | yes |
+//! | `sqlx` | `MeteredPool`, `classify_sqlx`, for the drivers your own sqlx features bring | yes |
+//! | `postgres`, `mysql`, `sqlite` | `sqlx` with sqlx's driver of that name | no |
+//!
+//! Features add names; none changes what another does.
+
+pub use tidegate_core::{
+    Bound, ConfigChecks, ConfigError, ControlLaw, Decision, Demand, Evidence, Fixed, MAX_LIMIT, Outcome,
+    PoolActivity, PoolAimd, PoolAimdConfig, PoolEvidence, PoolReading, Reason, Terms, Timestamp,
+};
+pub use tidegate_limiter::{
+    Acquire, BuildError, DecisionRecord, Limiter, LimiterBuilder, Permit, PoolMeter, PoolProbe, PoolUse,
+    PoolWait, Reservation, Snapshot, TryAcquireError,
+};
+#[cfg(feature = "sqlx")]
+pub use tidegate_sqlx::{MeteredConnection, MeteredPool, MeteredTransaction, classify as classify_sqlx};
+#[cfg(feature = "tower")]
+pub use tidegate_tower::{
+    Classify, ClassifyErrors, DefaultClassify, Limit, LimitLayer, ServiceBuilderExt, limit,
+};

@@ -31,7 +31,7 @@ fn acquire(gate: &Gate) {
             }
         }
         match &ticket {
-            Some(place) => gate.poll_ticket(place, cx),
+            Some(place) => gate.poll_ticket(place, cx).map(drop),
             None => std::task::Poll::Pending,
         }
     }));
@@ -72,7 +72,7 @@ fn loom_a_cancelled_waiter_passes_its_permit_on() {
             let gate = Arc::clone(&gate);
             thread::spawn(move || {
                 if let Entry::Queued(ticket) = gate.enter(Kind::Permit, Line::Ordinary, None) {
-                    gate.cancel(ticket);
+                    let _ = gate.cancel(ticket);
                 } else {
                     gate.release();
                 }
@@ -137,12 +137,12 @@ fn loom_a_reservation_is_claimed_or_revoked_never_both() {
             thread::spawn(move || match gate.enter(Kind::Permit, Line::Ordinary, None) {
                 Entry::Admitted => true,
                 Entry::Queued(ticket) => {
-                    gate.cancel(ticket);
+                    let _ = gate.cancel(ticket);
                     false
                 }
             })
         };
-        let claimed = gate.claim();
+        let claimed = gate.claim(gate.stamp());
         let revoked = other.join().unwrap();
         assert!(!(claimed && revoked), "one permit for two");
         assert!(claimed || revoked, "a permit for nobody");
@@ -182,13 +182,31 @@ fn loom_a_caller_wakes_the_sleeping_driver() {
                     if gate.peek().admitted > 0 {
                         return std::task::Poll::Ready(());
                     }
-                    gate.poll_idle(cx)
+                    gate.poll_idle(cx, 0)
                 }));
             })
         };
         acquire(&gate);
         driver.join().unwrap();
         gate.release();
+    });
+}
+
+/// A reservation does not keep the driver awake, so spending it must wake the driver, on the fast path too; a call that
+/// is over before the driver runs is still work to be counted.
+#[test]
+fn loom_a_claim_wakes_the_sleeping_driver() {
+    model(|| {
+        let gate = Arc::new(Gate::new(1));
+        assert!(gate.try_take(Kind::Reservation));
+        let driver = {
+            let gate = Arc::clone(&gate);
+            thread::spawn(move || block_on(poll_fn(|cx| gate.poll_idle(cx, 0))))
+        };
+        assert!(gate.claim(gate.stamp()));
+        gate.release();
+        driver.join().unwrap();
+        assert_empty(&gate);
     });
 }
 

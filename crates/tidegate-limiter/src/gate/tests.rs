@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
 use proptest::prelude::*;
 
-use super::{Entry, Gate, Kind, Line, Ticket};
+use super::{Entry, Gate, Kind, Line, Stamp, Ticket};
 
 #[derive(Default)]
 struct Woken(AtomicU32);
@@ -64,10 +64,12 @@ struct Model {
     is_braked: bool,
     in_flight: u32,
     reserved: u32,
-    stale: u32,
+    look: u32,
+    aged: u32,
     first: VecDeque<Waiter>,
     ordinary: VecDeque<Waiter>,
-    granted: Vec<u32>,
+    /// Who was granted and has not seen it, with the look of the grant.
+    granted: Vec<(u32, u32)>,
 }
 
 impl Model {
@@ -96,8 +98,18 @@ impl Model {
                 return;
             };
             self.take(waiter.kind);
-            self.granted.push(waiter.id);
+            self.granted.push((waiter.id, self.look));
         }
+    }
+
+    fn spend(&mut self, look: u32) {
+        if look != self.look {
+            self.aged = self.aged.saturating_sub(1);
+        }
+    }
+
+    fn look_of(&self, id: u32) -> Option<u32> {
+        self.granted.iter().find(|granted| granted.0 == id).map(|granted| granted.1)
     }
 
     fn queued(&self) -> usize {
@@ -135,7 +147,8 @@ struct Pair {
     model: Model,
     tickets: Vec<(u32, Kind, Ticket, Arc<Woken>)>,
     permits: u32,
-    reservations: u32,
+    /// The stamps of the reservations outstanding.
+    reservations: Vec<Stamp>,
     next_id: u32,
 }
 
@@ -146,18 +159,26 @@ impl Pair {
             is_braked: false,
             in_flight: 0,
             reserved: 0,
-            stale: 0,
+            look: 0,
+            aged: 0,
             first: VecDeque::new(),
             ordinary: VecDeque::new(),
             granted: Vec::new(),
         };
-        Self { gate: Gate::new(limit), model, tickets: Vec::new(), permits: 0, reservations: 0, next_id: 0 }
+        Self {
+            gate: Gate::new(limit),
+            model,
+            tickets: Vec::new(),
+            permits: 0,
+            reservations: Vec::new(),
+            next_id: 0,
+        }
     }
 
-    fn own(&mut self, kind: Kind) {
+    fn own(&mut self, kind: Kind, stamp: Stamp) {
         match kind {
             Kind::Permit => self.permits += 1,
-            Kind::Reservation => self.reservations += 1,
+            Kind::Reservation => self.reservations.push(stamp),
         }
     }
 
@@ -168,16 +189,20 @@ impl Pair {
                 assert_eq!(self.gate.try_take(kind), expected);
                 if expected {
                     self.model.take(kind);
-                    self.own(kind);
+                    self.own(kind, self.gate.stamp());
                 }
             }
             Op::Enter(kind, line) => self.enter(kind, line),
             Op::Poll(index) => self.poll(index),
             Op::Cancel(index) if index < self.tickets.len() => {
                 let (id, kind, ticket, _) = self.tickets.remove(index);
-                self.gate.cancel(ticket);
-                if self.model.granted.contains(&id) {
-                    self.model.granted.retain(|&granted| granted != id);
+                let was_granted = self.gate.cancel(ticket);
+                assert_eq!(was_granted, self.model.look_of(id).is_some());
+                if let Some(look) = self.model.look_of(id) {
+                    self.model.granted.retain(|granted| granted.0 != id);
+                    if kind == Kind::Reservation {
+                        self.model.spend(look);
+                    }
                     self.model.give_back(kind);
                 } else {
                     self.model.first.retain(|waiter| waiter.id != id);
@@ -190,15 +215,17 @@ impl Pair {
                 self.gate.release();
                 self.model.give_back(Kind::Permit);
             }
-            Op::Unreserve if self.reservations > 0 => {
-                self.reservations -= 1;
-                self.gate.unreserve();
+            Op::Unreserve if !self.reservations.is_empty() => {
+                let stamp = self.reservations.remove(0);
+                self.gate.unreserve(stamp);
+                self.model.spend(stamp.0);
                 self.model.give_back(Kind::Reservation);
             }
-            Op::Claim if self.reservations > 0 => {
-                self.reservations -= 1;
+            Op::Claim if !self.reservations.is_empty() => {
+                let stamp = self.reservations.remove(0);
                 let expected = self.model.reserved > 0;
-                assert_eq!(self.gate.claim(), expected);
+                assert_eq!(self.gate.claim(stamp), expected);
+                self.model.spend(stamp.0);
                 if expected {
                     self.model.reserved -= 1;
                     self.model.in_flight += 1;
@@ -221,10 +248,11 @@ impl Pair {
             }
             Op::Sweep => {
                 self.gate.sweep_reservations();
-                let standing = if self.model.queued() == 0 { 0 } else { self.model.reserved };
-                let stale = standing.min(self.model.stale);
-                self.model.stale = standing - stale;
-                self.model.reserved -= stale;
+                if self.model.queued() > 0 {
+                    self.model.reserved -= self.model.reserved.min(self.model.aged);
+                }
+                self.model.look += 1;
+                self.model.aged = self.model.reserved;
                 self.model.grant();
             }
             _ => {}
@@ -240,7 +268,7 @@ impl Pair {
         match entry {
             Entry::Admitted => {
                 assert!(admitted, "admitted where the model waits");
-                self.own(kind);
+                self.own(kind, self.gate.stamp());
             }
             Entry::Queued(ticket) => {
                 assert!(!admitted, "queued where the model admits");
@@ -255,13 +283,14 @@ impl Pair {
         }
         let (id, kind, ticket, woken) = &self.tickets[index];
         let (id, kind, waker) = (*id, *kind, Waker::from(Arc::clone(woken)));
-        let is_ready = self.gate.poll_ticket(ticket, &mut Context::from_waker(&waker)).is_ready();
-        assert_eq!(is_ready, self.model.granted.contains(&id));
-        if is_ready {
+        let polled = self.gate.poll_ticket(ticket, &mut Context::from_waker(&waker));
+        let granted = if let Poll::Ready(stamp) = polled { Some(stamp.0) } else { None };
+        assert_eq!(granted, self.model.look_of(id));
+        if let Poll::Ready(stamp) = polled {
             assert_eq!(woken.0.load(Ordering::Relaxed), 1, "a granted caller was not woken once");
-            self.model.granted.retain(|&granted| granted != id);
+            self.model.granted.retain(|granted| granted.0 != id);
             self.tickets.remove(index);
-            self.own(kind);
+            self.own(kind, stamp);
         }
     }
 
@@ -273,14 +302,12 @@ impl Pair {
         assert_eq!(seen.queued as usize, model.queued());
         let is_granted = |kind| {
             let tickets =
-                self.tickets.iter().filter(|(id, own, ..)| *own == kind && model.granted.contains(id));
+                self.tickets.iter().filter(|(id, own, ..)| *own == kind && model.look_of(*id).is_some());
             u32::try_from(tickets.count()).unwrap_or(u32::MAX)
         };
         assert_eq!(seen.in_flight, self.permits + is_granted(Kind::Permit), "a permit nobody owns");
-        assert!(
-            seen.reserved <= self.reservations + is_granted(Kind::Reservation),
-            "a reservation nobody owns"
-        );
+        let holders = u32::try_from(self.reservations.len()).unwrap_or(u32::MAX);
+        assert!(seen.reserved <= holders + is_granted(Kind::Reservation), "a reservation nobody owns");
     }
 }
 
@@ -302,7 +329,7 @@ proptest! {
         while pair.permits > 0 {
             pair.apply(Op::Release);
         }
-        while pair.reservations > 0 {
+        while !pair.reservations.is_empty() {
             pair.apply(Op::Unreserve);
         }
         pair.check();
@@ -343,9 +370,9 @@ fn a_sleeping_driver_is_woken_by_the_first_caller_only_when_nobody_is_in() {
     let mut cx = Context::from_waker(&waker);
 
     assert!(gate.try_take(Kind::Permit));
-    assert!(gate.poll_idle(&mut cx).is_ready(), "there is work");
+    assert!(gate.poll_idle(&mut cx, 1).is_ready(), "there is work");
     gate.release();
-    assert!(gate.poll_idle(&mut cx).is_pending());
+    assert!(gate.poll_idle(&mut cx, 1).is_pending());
     assert!(!gate.try_take(Kind::Permit), "the fast path is closed while the driver sleeps");
     assert!(gate.try_enter());
     assert_eq!(woken.0.load(Ordering::Relaxed), 1);

@@ -14,6 +14,10 @@ pub(crate) enum Line {
     Ordinary,
 }
 
+/// The driver's look before which a reservation was given, so that the look can tell old ones from new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp(pub(super) u32);
+
 /// A place in the line, or what came of it. Not `Clone`: it is spent by being polled ready or by being removed.
 #[derive(Debug)]
 pub(crate) struct Ticket(u32);
@@ -38,7 +42,7 @@ struct Node {
     next: u32,
     kind: Kind,
     line: Line,
-    is_granted: bool,
+    granted: Option<Stamp>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +74,7 @@ impl Waiters {
 
     pub(super) fn push(&mut self, kind: Kind, line: Line, waker: Option<Waker>) -> Ticket {
         let tail = self.ends(line).tail;
-        let node = Node { waker, previous: tail, next: NONE, kind, line, is_granted: false };
+        let node = Node { waker, previous: tail, next: NONE, kind, line, granted: None };
         let index = if let Some(index) = self.vacant.pop() {
             self.nodes[index as usize] = node;
             index
@@ -89,22 +93,21 @@ impl Waiters {
     }
 
     /// Grants the next one in line; its kind, and whom to wake.
-    pub(super) fn grant_next(&mut self) -> Option<(Kind, Option<Waker>)> {
+    pub(super) fn grant_next(&mut self, stamp: Stamp) -> Option<(Kind, Option<Waker>)> {
         let index = [self.first.head, self.ordinary.head].into_iter().find(|&head| head != NONE)?;
         self.unlink(index);
         let node = self.node(index);
-        node.is_granted = true;
+        node.granted = Some(stamp);
         Some((node.kind, node.waker.take()))
     }
 
-    /// Whether the ticket was granted; then its node is vacant and the ticket spent.
-    pub(super) fn take_granted(&mut self, ticket: &Ticket) -> bool {
-        let is_granted = self.node(ticket.0).is_granted;
-        if is_granted {
-            self.node(ticket.0).is_granted = false;
+    /// The stamp of the grant, if the ticket was granted; then its node is vacant and the ticket spent.
+    pub(super) fn take_granted(&mut self, ticket: &Ticket) -> Option<Stamp> {
+        let granted = self.node(ticket.0).granted.take();
+        if granted.is_some() {
             self.vacant.push(ticket.0);
         }
-        is_granted
+        granted
     }
 
     pub(super) fn would_wake(&mut self, ticket: &Ticket, waker: &Waker) -> bool {
@@ -115,17 +118,15 @@ impl Waiters {
         std::mem::swap(&mut self.node(ticket.0).waker, waker);
     }
 
-    /// Leaves the line: what was wanted, whether it was granted already, and the waker to drop outside the lock.
+    /// Leaves the line: what was wanted, the grant if there was one, and the waker to drop outside the lock.
     #[expect(clippy::needless_pass_by_value, reason = "the ticket is spent")]
-    pub(super) fn remove(&mut self, ticket: Ticket) -> (Kind, bool, Option<Waker>) {
-        let is_granted = self.node(ticket.0).is_granted;
-        if !is_granted {
+    pub(super) fn remove(&mut self, ticket: Ticket) -> (Kind, Option<Stamp>, Option<Waker>) {
+        if self.node(ticket.0).granted.is_none() {
             self.unlink(ticket.0);
         }
         self.vacant.push(ticket.0);
         let node = self.node(ticket.0);
-        node.is_granted = false;
-        (node.kind, is_granted, node.waker.take())
+        (node.kind, node.granted.take(), node.waker.take())
     }
 
     fn unlink(&mut self, index: u32) {

@@ -1,5 +1,7 @@
 //! What a recorder sees, with the limiter's metrics read through a real one.
 
+use std::io::Write;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::util::{Told, ToldPool};
@@ -102,4 +104,51 @@ async fn queue_wait_counts_those_who_waited_cancelled_ones_included() {
     let waits: Vec<f64> = waits.into_iter().map(Into::into).collect();
     assert_eq!(waits.len(), 2, "the first caller did not wait");
     assert!((waits[0] - 0.02).abs() < 0.002 && (waits[1] - 0.03).abs() < 0.002, "{waits:?}");
+}
+
+/// What was logged, as text.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn lines(&self) -> Vec<String> {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap().lines().map(str::to_owned).collect()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_event_per_decision_with_its_reason_and_none_per_call() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let law = Told::new(3);
+    let limiter =
+        Limiter::builder().name("experts").pool(ToldPool::default()).law(law.clone()).build().unwrap();
+    for limit in [3, 5, 5, 2] {
+        law.set_limit(limit);
+        for _ in 0..10 {
+            drop(limiter.acquire().await);
+        }
+        let _work = limiter.acquire().await;
+        sleep(Duration::from_millis(250)).await;
+    }
+    law.set_brake(true);
+    let _work = limiter.acquire().await;
+    sleep(Duration::from_millis(100)).await;
+    let lines = log.lines();
+    assert_eq!(lines.len(), 3, "{lines:#?}");
+    assert!(lines[0].contains("limit 3 → 5: configured") && lines[0].contains("limiter=\"experts\""));
+    assert!(lines[1].contains("limit 5 → 2: configured") && lines[1].contains("wait_ratio="));
+    assert!(lines[2].contains("tidegate::brake") && lines[2].contains("on=true"));
 }

@@ -1,0 +1,29 @@
+use tidegate_limiter::Limiter;
+use tower::ServiceBuilder;
+use tower_layer::Stack;
+
+use crate::LimitLayer;
+
+/// Adds Tidegate's layers to [`ServiceBuilder`].
+pub trait ServiceBuilderExt<L>: sealed::Sealed {
+    /// Admits a call when `limiter` has a permit for it; short for `.layer(LimitLayer::new(limiter))`.
+    ///
+    /// Layers above it act on calls that still wait, layers below it only on calls that hold a permit: a timeout above it
+    /// covers the wait, a timeout below it only the work.
+    fn limit(self, limiter: Limiter) -> ServiceBuilder<Stack<LimitLayer, L>>;
+}
+
+impl<L> ServiceBuilderExt<L> for ServiceBuilder<L> {
+    fn limit(self, limiter: Limiter) -> ServiceBuilder<Stack<LimitLayer, L>> {
+        self.layer(LimitLayer::new(limiter))
+    }
+}
+
+mod sealed {
+    #[expect(
+        unnameable_types,
+        reason = "sealed: methods may be added without breaking an implementation elsewhere"
+    )]
+    pub trait Sealed {}
+    impl<L> Sealed for tower::ServiceBuilder<L> {}
+}

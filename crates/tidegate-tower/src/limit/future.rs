@@ -1,0 +1,86 @@
+//! The future of a limited call.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use pin_project::pin_project;
+use tidegate_core::Outcome;
+use tidegate_limiter::{Acquire, Permit};
+
+use crate::Classify;
+
+/// The future of a call through [`Limit`](crate::Limit).
+///
+/// # Cancel safety
+///
+/// Dropping it drops the call. What it owns of the limiter goes back, in every state: a place in line, a permit not yet
+/// seen, a permit in use. The last counts as [`Outcome::Ignored`], as does a call whose future panicked.
+///
+/// The permit goes back when the call is complete, not when this future is dropped.
+#[pin_project]
+#[must_use = "futures do nothing unless polled"]
+pub struct ResponseFuture<F, C> {
+    // Before `admission`, so that what the call holds (a connection, say) is free before its permit is.
+    #[pin]
+    inner: F,
+    admission: Admission,
+    classify: C,
+}
+
+/// ```text
+/// Waiting  → Admitted   the permit is there
+/// Admitted → Done       the call is complete
+/// ```
+enum Admission {
+    Waiting(Acquire),
+    Admitted(Permit),
+    Done,
+}
+
+impl<F, C> ResponseFuture<F, C> {
+    pub(super) const fn new(inner: F, permit: Acquire, classify: C) -> Self {
+        Self { inner, admission: Admission::Waiting(permit), classify }
+    }
+}
+
+impl<F, C, Res, Err> Future for ResponseFuture<F, C>
+where
+    F: Future<Output = Result<Res, Err>>,
+    C: Classify<Res, Err>,
+{
+    type Output = F::Output;
+
+    /// # Panics
+    ///
+    /// If it is polled again after it was ready, as futures may.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let call = self.project();
+        match call.admission {
+            Admission::Waiting(permit) => {
+                let permit = ready!(Pin::new(permit).poll(cx));
+                *call.admission = Admission::Admitted(permit);
+            }
+            Admission::Admitted(_) => {}
+            Admission::Done => unreachable!("`ResponseFuture` was polled after it was ready"),
+        }
+        let result = ready!(call.inner.poll(cx));
+        let outcome = call.classify.classify(result.as_ref());
+        if let Admission::Admitted(permit) = std::mem::replace(call.admission, Admission::Done) {
+            permit.finish(outcome);
+        }
+        Poll::Ready(result)
+    }
+}
+
+impl<F, C> fmt::Debug for ResponseFuture<F, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let admission = match self.admission {
+            Admission::Waiting(_) => "waiting",
+            Admission::Admitted(_) => "admitted",
+            Admission::Done => "done",
+        };
+        f.debug_struct("ResponseFuture").field("admission", &admission).finish_non_exhaustive()
+    }
+}
