@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use pin_project::pin_project;
-use tidegate_core::Outcome;
 use tidegate_limiter::{Acquire, Permit};
 
 use crate::Classify;
@@ -16,7 +15,7 @@ use crate::Classify;
 /// # Cancel safety
 ///
 /// Dropping it drops the call. What it owns of the limiter goes back, in every state: a place in line, a permit not yet
-/// seen, a permit in use. The last counts as [`Outcome::Ignored`], as does a call whose future panicked.
+/// seen, a permit in use. The last counts as [`Outcome::Ignored`](tidegate_core::Outcome::Ignored), as does a call whose future panicked.
 ///
 /// The permit goes back when the call is complete, not when this future is dropped.
 #[pin_project]
