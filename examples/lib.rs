@@ -1,1 +1,1 @@
-//! (being written)
+//! The examples are the binaries beside this file; `tests.rs` runs each of them.

@@ -84,8 +84,8 @@ impl PoolReading {
 
 /// Running sums over acquires and returns.
 ///
-/// Each acquire, as it starts to wait, adds the pending, held and used counts it finds. Arrivals so sample the state of
-/// the pool in proportion to the traffic, and no clock is read per acquire.
+/// The counts of pending acquires and of held connections are integrated over time, so that bursts of acquires, which see
+/// each other, weigh no more than their duration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolActivity {
@@ -101,12 +101,10 @@ pub struct PoolActivity {
     pub refused: u64,
     /// Acquires that failed in another way (the server is down, the pool was closed).
     pub failures: u64,
-    /// Sum over the acquires begun of how many of our callers were already pending.
-    pub pending_sum: u64,
-    /// Sum over the acquires begun of how many connections our callers held.
-    pub held_sum: u64,
-    /// Sum over the acquires begun of how many of the pool's connections anybody used.
-    pub used_sum: u64,
+    /// The number of pending acquires, integrated over time: waiting acquires × time.
+    pub pending_time: Duration,
+    /// The number of connections our callers held, integrated over time: connections × time.
+    pub held_time: Duration,
     /// Total time of the acquires that ended, however they ended.
     pub wait: Duration,
     /// Connections given back.
@@ -128,9 +126,8 @@ impl PoolActivity {
             cancelled: self.cancelled.saturating_sub(earlier.cancelled),
             refused: self.refused.saturating_sub(earlier.refused),
             failures: self.failures.saturating_sub(earlier.failures),
-            pending_sum: self.pending_sum.saturating_sub(earlier.pending_sum),
-            held_sum: self.held_sum.saturating_sub(earlier.held_sum),
-            used_sum: self.used_sum.saturating_sub(earlier.used_sum),
+            pending_time: self.pending_time.saturating_sub(earlier.pending_time),
+            held_time: self.held_time.saturating_sub(earlier.held_time),
             wait: self.wait.saturating_sub(earlier.wait),
             returns: self.returns.saturating_sub(earlier.returns),
             use_time: self.use_time.saturating_sub(earlier.use_time),

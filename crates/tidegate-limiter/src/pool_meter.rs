@@ -73,11 +73,26 @@ struct Counts {
     /// Whether a connection was ever lent out whose return will not be seen.
     untracked: bool,
     activity: PoolActivity,
+    /// Up to when the counts are integrated.
+    integrated: Option<Instant>,
+    /// The pool's own count of used connections when it was last shown.
+    used: u32,
 }
 
 impl Counts {
-    fn held(&self, reading: &PoolReading) -> u32 {
-        if self.untracked { reading.used() } else { self.held }
+    fn held(&self) -> u32 {
+        if self.untracked { self.used } else { self.held }
+    }
+
+    /// Adds the time since the last change; called before each change.
+    fn integrate(&mut self, now: Instant) {
+        let since = self.integrated.unwrap_or(now);
+        // Two threads may come to the lock in the other order than they read the clock in.
+        self.integrated = Some(now.max(since));
+        let span = now.saturating_duration_since(since);
+        let (pending, held) = (self.waiting.len(), self.held());
+        self.activity.pending_time += span * pending;
+        self.activity.held_time += span * held;
     }
 }
 
@@ -111,18 +126,13 @@ impl PoolMeter {
     }
 
     /// An acquire begins: call it as the wait starts, with the pool's figures at that moment.
-    ///
-    /// Adds what this acquire finds (itself not counted) to the running sums.
     #[must_use = "dropping it at once counts a cancelled acquire"]
     pub fn begin(&self, reading: PoolReading) -> PoolWait {
         let started = Instant::now();
         let mut counts = self.shared.lock();
-        let (pending, held) = (counts.waiting.len(), counts.held(&reading));
-        let activity = &mut counts.activity;
-        activity.requests += 1;
-        activity.pending_sum += u64::from(pending);
-        activity.held_sum += u64::from(held);
-        activity.used_sum += u64::from(reading.used());
+        counts.integrate(started);
+        counts.used = reading.used();
+        counts.activity.requests += 1;
         let place = counts.waiting.push(started);
         drop(counts);
         PoolWait { meter: self.clone(), started, place: Some(place) }
@@ -136,11 +146,13 @@ impl PoolMeter {
     #[must_use]
     pub fn evidence(&self, reading: PoolReading) -> PoolEvidence {
         let now = Instant::now();
-        let counts = self.shared.lock();
+        let mut counts = self.shared.lock();
+        counts.integrate(now);
+        counts.used = reading.used();
         let mut evidence = PoolEvidence::default();
         evidence.reading = reading;
         evidence.pending = counts.waiting.len();
-        evidence.held = counts.held(&reading);
+        evidence.held = counts.held();
         evidence.oldest_pending =
             counts.waiting.oldest().map_or(Duration::ZERO, |started| now.saturating_duration_since(started));
         evidence.activity = counts.activity;
@@ -202,6 +214,7 @@ impl PoolWait {
         let waited = now.saturating_duration_since(self.started);
         let shared = &*self.meter.shared;
         let mut counts = shared.lock();
+        counts.integrate(now);
         counts.waiting.remove(place);
         counts.activity.wait += waited;
         let counter = match end {
@@ -261,9 +274,11 @@ impl PoolUse {
 
 impl Drop for PoolUse {
     fn drop(&mut self) {
-        let used = self.started.elapsed();
+        let now = Instant::now();
+        let used = now.saturating_duration_since(self.started);
         let shared = &*self.meter.shared;
         let mut counts = shared.lock();
+        counts.integrate(now);
         counts.held = counts.held.saturating_sub(1);
         if self.tracked {
             counts.activity.returns += 1;

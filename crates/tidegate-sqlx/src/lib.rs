@@ -1,1 +1,35 @@
-//! (being written)
+//! A metered [sqlx] pool: it runs the same queries, and shows what an adaptive limiter needs to know.
+//!
+//! [`MeteredPool`] stands where a `&sqlx::Pool` stood: `sqlx::query(..).fetch_all(&pool)`, `query_as`, the `query!`
+//! macros, `.fetch()` streams, `begin()`, `acquire()`, and generic code over `impl Executor` or `impl Acquire`.
+//! It times each wait for a connection and each use of one, in guards, so what is cancelled counts too.
+//! It also mends what cancellation breaks in the plain pool of sqlx 0.9: see [`MeteredPool`].
+//! [`classify`] tells a limiter which database errors mean too much parallelism.
+//!
+//! # Is this crate for you?
+//!
+//! If you use sqlx on tokio, yes, through the `tidegate` crate.
+//! Code that names the type `&PgPool` cannot take a wrapper: give it [`MeteredPool::inner`]; what it does is seen as
+//! connections that somebody uses, and its waits are not.
+//!
+//! # Reading order
+//!
+//! [`MeteredPool`], [`MeteredConnection`] and [`MeteredTransaction`] (what it lends), [`classify`].
+//!
+//! # Features
+//!
+//! `postgres`, `mysql`, `sqlite`: sqlx's driver of that name. Without any, the crate compiles and serves whatever driver
+//! your own sqlx features bring.
+//! `mysql` also lets [`classify`] see MySQL's error numbers, which its SQLSTATE codes hide.
+
+mod connection;
+mod executor;
+mod outcome;
+mod pool;
+mod raw;
+mod transaction;
+
+pub use connection::MeteredConnection;
+pub use outcome::classify;
+pub use pool::MeteredPool;
+pub use transaction::MeteredTransaction;

@@ -9,10 +9,9 @@ pub use config::PoolAimdConfig;
 use std::time::Duration;
 
 use self::constants::{
-    BACKOFF_MAX, BACKOFF_MILD, BACKOFF_MIN, BOUND_SHARE, BRAKE_SHARE, EMERGENCY, EPOCH_MAX, EPOCH_MIN,
-    HALF_LIFE, INCREASE, INCREASE_SHARE, JUMP_MAX, KEEP, MILD_WAIT, POOL_MULTIPLE, QUEUE_FACTOR,
-    RESIDENCE_WEIGHT, TARGET_MAX, TARGET_MIN, TIMEOUT_SHARE, UTILISATION_FULL, UTILISATION_GOAL,
-    UTILISATION_WEIGHT,
+    BACKOFF_MAX, BACKOFF_MILD, BACKOFF_MIN, BOUND_SHARE, BRAKE_SHARE, EPOCH_MAX, EPOCH_MIN, HALF_LIFE,
+    INCREASE, INCREASE_SHARE, JUMP_MAX, KEEP, MILD_WAIT, POOL_MULTIPLE, QUEUE_FACTOR, RESIDENCE_WEIGHT,
+    SPAN_MAX, TARGET_MAX, TARGET_MIN, TIMEOUT_SHARE, UTILISATION_FULL, UTILISATION_GOAL, UTILISATION_WEIGHT,
 };
 use self::round::{Measured, Round, to_f64};
 use super::ControlLaw;
@@ -55,6 +54,10 @@ pub struct PoolAimd {
     utilisation_mean: f64,
     /// Mean seconds a call holds its permit.
     residence_seconds: f64,
+    /// Whether acquires waited longer than the target in the previous round.
+    was_above: bool,
+    /// Seconds that calls have held permits since the last tick in which one came back, summed over the calls.
+    occupied_seconds: f64,
     /// No shrink for losses before this moment: the calls that were already out may still fail.
     epoch_end: Timestamp,
     last_tick: Timestamp,
@@ -79,6 +82,8 @@ impl PoolAimd {
             held_mean: f64::from(pool_max),
             utilisation_mean: 0.0,
             residence_seconds: 0.0,
+            was_above: false,
+            occupied_seconds: 0.0,
             epoch_end: Timestamp::default(),
             last_tick: Timestamp::default(),
             round: Round::new(1, &Demand::default()),
@@ -121,9 +126,12 @@ impl PoolAimd {
         let by_size = |n: f64| (QUEUE_FACTOR / n.max(1.0).sqrt()).clamp(TARGET_MIN, TARGET_MAX);
         let own = by_size(self.held_mean);
         let pool = by_size(f64::from(self.pool_max));
-        // Without a use time yet, the allowance is infinite and the size rule stands alone.
-        let allowance = TIMEOUT_SHARE * self.acquire_timeout.as_secs_f64() / (self.use_seconds * pool);
-        own * allowance.min(1.0)
+        own * (self.allowed_ratio() / pool).min(1.0)
+    }
+
+    /// The ratio at which the mean wait takes its allowed share of the acquire timeout; infinite without a use time yet.
+    fn allowed_ratio(&self) -> f64 {
+        TIMEOUT_SHARE * self.acquire_timeout.as_secs_f64() / self.use_seconds
     }
 
     /// The limit that needs no proof: where the law begins, and where it comes back to when demand is low.
@@ -141,13 +149,15 @@ impl PoolAimd {
         self.round = Round::new(self.limit(), demand);
     }
 
-    /// Keeps the mean time a call holds its permit, by Little's law over one tick.
+    /// Keeps the mean time a call holds its permit, by Little's law over the ticks from one completion to the next.
     fn note_residence(&mut self, elapsed: Duration, demand: &Demand) {
+        // No epoch is longer, so neither is a tick counted longer that a sleeping driver has stretched.
+        self.occupied_seconds += f64::from(demand.in_flight) * elapsed.min(EPOCH_MAX).as_secs_f64();
         if demand.completed == 0 {
             return;
         }
         let completed = to_f64(demand.completed);
-        let now = f64::from(demand.in_flight.max(1)) * elapsed.as_secs_f64() / completed;
+        let now = std::mem::take(&mut self.occupied_seconds) / completed;
         let keep = (1.0 - RESIDENCE_WEIGHT).powf(completed);
         self.residence_seconds = keep * self.residence_seconds + (1.0 - keep) * now;
     }
@@ -173,7 +183,7 @@ impl PoolAimd {
         if let Some(terms) = self.shrink_in_emergency(demand, pool) {
             return (Reason::Emergency, Some(terms));
         }
-        match self.round.finish(self.pool_max) {
+        match self.round.finish(self.pool_max, self.residence_seconds.min(SPAN_MAX)) {
             Some(measured) => {
                 let (reason, terms) = self.end_round(&measured, demand);
                 (reason, Some(Terms { oldest_pending: pool.oldest_pending, ..terms }))
@@ -187,9 +197,10 @@ impl PoolAimd {
         if pool_max == self.pool_max || pool_max == 0 {
             return false;
         }
-        let scale = f64::from(pool_max) / f64::from(self.pool_max);
+        // What is scaled is the limit of the old pool: the bounds of the new one may already have cut it.
+        let scaled = self.effective().0 * f64::from(pool_max) / f64::from(self.pool_max);
         self.pool_max = pool_max;
-        self.set(self.effective().0 * scale, demand);
+        self.set(scaled, demand);
         true
     }
 
@@ -226,12 +237,9 @@ impl PoolAimd {
         true
     }
 
-    /// What cannot wait for the end of the round: a queue far above its target, or an acquire close to its timeout.
+    /// What cannot wait for the end of the round: an acquire on its way to its timeout.
     fn shrink_in_emergency(&mut self, demand: &Demand, pool: &PoolEvidence) -> Option<Terms> {
-        let known = self.use_seconds > 0.0 && self.round.has_traffic();
-        let accepted = self.target_ratio() * f64::from(pool.held.max(1));
-        let flooded = self.round.has_substance() && f64::from(pool.pending) > EMERGENCY * accepted;
-        if !known || !(flooded || self.brakes(pool)) {
+        if self.use_seconds <= 0.0 || !self.round.has_traffic() || !self.brakes(pool) {
             return None;
         }
         let terms = self.gauges(demand, pool);
@@ -257,13 +265,16 @@ impl PoolAimd {
             ..Terms::default()
         };
         let full = utilisation.min(self.utilisation_mean) >= UTILISATION_FULL;
-        let reason = if wait_ratio > target_ratio {
+        // One round above target may be calls that came in step; a queue that matters stands for two, or nears the timeout.
+        let is_above = wait_ratio > target_ratio;
+        let stands = std::mem::replace(&mut self.was_above, is_above) || wait_ratio > self.allowed_ratio();
+        let reason = if is_above && stands {
             self.shrink_by_surplus(&terms, demand);
             return (Reason::PoolWait, terms);
         } else if full && wait_ratio > MILD_WAIT * target_ratio {
             self.set(BACKOFF_MILD * self.proven(demand), demand);
             return (Reason::NoFreeConnection, terms);
-        } else if self.round.limit_bound && in_flight >= BOUND_SHARE * self.effective().0 {
+        } else if !is_above && self.round.limit_bound && in_flight >= BOUND_SHARE * self.effective().0 {
             self.grow(&terms)
         } else {
             Reason::Balanced

@@ -194,22 +194,7 @@ impl Pair {
             }
             Op::Enter(kind, line) => self.enter(kind, line),
             Op::Poll(index) => self.poll(index),
-            Op::Cancel(index) if index < self.tickets.len() => {
-                let (id, kind, ticket, _) = self.tickets.remove(index);
-                let was_granted = self.gate.cancel(ticket);
-                assert_eq!(was_granted, self.model.look_of(id).is_some());
-                if let Some(look) = self.model.look_of(id) {
-                    self.model.granted.retain(|granted| granted.0 != id);
-                    if kind == Kind::Reservation {
-                        self.model.spend(look);
-                    }
-                    self.model.give_back(kind);
-                } else {
-                    self.model.first.retain(|waiter| waiter.id != id);
-                    self.model.ordinary.retain(|waiter| waiter.id != id);
-                    self.model.grant();
-                }
-            }
+            Op::Cancel(index) if index < self.tickets.len() => self.cancel(index),
             Op::Release if self.permits > 0 => {
                 self.permits -= 1;
                 self.gate.release();
@@ -256,6 +241,23 @@ impl Pair {
                 self.model.grant();
             }
             _ => {}
+        }
+    }
+
+    fn cancel(&mut self, index: usize) {
+        let (id, kind, ticket, _) = self.tickets.remove(index);
+        let was_granted = self.gate.cancel(ticket);
+        assert_eq!(was_granted, self.model.look_of(id).is_some());
+        if let Some(look) = self.model.look_of(id) {
+            self.model.granted.retain(|granted| granted.0 != id);
+            if kind == Kind::Reservation {
+                self.model.spend(look);
+            }
+            self.model.give_back(kind);
+        } else {
+            self.model.first.retain(|waiter| waiter.id != id);
+            self.model.ordinary.retain(|waiter| waiter.id != id);
+            self.model.grant();
         }
     }
 

@@ -68,17 +68,21 @@ async fn every_end_of_a_wait_adds_its_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn sums_hold_what_an_acquire_found_before_it_was_counted() {
+async fn pending_and_held_are_integrated_over_time() {
     let meter = meter();
-    let first = meter.begin(reading(7));
-    let activity = meter.evidence(reading(7)).activity;
-    assert_eq!((activity.pending_sum, activity.held_sum, activity.used_sum), (0, 0, 7));
-
-    let _lent = first.granted();
-    let _second = meter.begin(reading(9)); // found nobody pending, one held, nine used
-    let _third = meter.begin(reading(9)); // found one pending, one held, nine used
-    let activity = meter.evidence(reading(9)).activity;
-    assert_eq!((activity.pending_sum, activity.held_sum, activity.used_sum), (1, 2, 25));
+    let first = meter.begin(reading(0));
+    advance(SECOND).await; // one pending
+    let lent = first.granted();
+    let second = meter.begin(reading(1));
+    let third = meter.begin(reading(1));
+    advance(2 * SECOND).await; // two pending, one held
+    drop((lent, second));
+    advance(4 * SECOND).await; // one pending
+    let activity = meter.evidence(reading(1)).activity;
+    assert_eq!((activity.pending_time, activity.held_time), (9 * SECOND, 2 * SECOND));
+    drop(third);
+    advance(SECOND).await; // nothing
+    assert_eq!(meter.evidence(reading(0)).activity.pending_time, 9 * SECOND);
 }
 
 #[tokio::test(start_paused = true)]
@@ -120,10 +124,10 @@ async fn untracked_use_makes_held_the_pools_own_count() {
     assert_eq!(evidence.activity.use_time, Duration::ZERO);
 
     drop(kept);
-    let before = meter.evidence(reading(5)).activity.held_sum;
-    drop(meter.begin(reading(5)));
+    let before = meter.evidence(reading(5)).activity.held_time;
+    advance(SECOND).await;
     let after = meter.evidence(reading(5));
-    assert_eq!((after.held, after.activity.held_sum - before), (5, 5));
+    assert_eq!((after.held, after.activity.held_time - before), (5, 5 * SECOND));
 }
 
 #[tokio::test(start_paused = true)]

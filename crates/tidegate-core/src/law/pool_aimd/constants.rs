@@ -38,15 +38,17 @@ pub(super) const INCREASE_SHARE: f64 = 0.02;
 /// The limit only grows when the mean in-flight count was at least this share of it.
 pub(super) const BOUND_SHARE: f64 = 0.5;
 
-/// A queue of this many times the accepted one is an emergency, acted on inside a round.
-pub(super) const EMERGENCY: f64 = 4.0;
-/// While an acquire has waited for this share of the acquire timeout, nobody new is admitted.
+/// While an acquire has waited for this share of the acquire timeout, nobody new is admitted, and the limit shrinks at once.
 pub(super) const BRAKE_SHARE: f64 = 0.25;
 
 /// The part of a round's acquires that is not measured, because it still shows the previous limit.
 pub(super) const SKIP: f64 = 0.5;
 /// The fewest acquires a round may be decided on.
 pub(super) const ROUND_MIN: f64 = 10.0;
+
+/// A round measures for at least as long as a call holds its permit, so that calls in step with each other are seen
+/// thinking as well as queueing; but it does not wait longer than this for it.
+pub(super) const SPAN_MAX: f64 = 0.5;
 
 /// An unproven limit halves in this time.
 pub(super) const HALF_LIFE: Duration = Duration::from_secs(5);

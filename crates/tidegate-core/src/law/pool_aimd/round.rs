@@ -21,10 +21,11 @@ pub(super) struct Round {
     /// Measured time, in seconds.
     seconds: f64,
     requests: u64,
-    pending_sum: u64,
-    held_sum: u64,
-    used_sum: u64,
-    used_at_ticks: f64,
+    /// Counts integrated over the measured time, in seconds.
+    pending_seconds: f64,
+    held_seconds: f64,
+    /// Connections used by others than our callers, summed over the ticks.
+    others_at_ticks: f64,
     in_flight_at_ticks: f64,
     ticks: u32,
 }
@@ -53,10 +54,9 @@ impl Round {
             limit_bound: false,
             seconds: 0.0,
             requests: 0,
-            pending_sum: 0,
-            held_sum: 0,
-            used_sum: 0,
-            used_at_ticks: 0.0,
+            pending_seconds: 0.0,
+            held_seconds: 0.0,
+            others_at_ticks: 0.0,
             in_flight_at_ticks: 0.0,
             ticks: 0,
         }
@@ -80,10 +80,9 @@ impl Round {
         if self.measuring {
             self.seconds += seconds;
             self.requests += activity.requests;
-            self.pending_sum += activity.pending_sum;
-            self.held_sum += activity.held_sum;
-            self.used_sum += activity.used_sum;
-            self.used_at_ticks += f64::from(pool.reading.used());
+            self.pending_seconds += activity.pending_time.as_secs_f64();
+            self.held_seconds += activity.held_time.as_secs_f64();
+            self.others_at_ticks += f64::from(pool.reading.used().saturating_sub(pool.held));
             self.in_flight_at_ticks += f64::from(demand.in_flight);
             self.ticks += 1;
         }
@@ -95,27 +94,21 @@ impl Round {
         self.drained && self.grants > 0
     }
 
-    /// Whether enough was granted for the momentary queue to mean something, before the round is over.
-    pub(super) fn has_substance(&self) -> bool {
-        self.has_traffic() && to_f64(self.grants) >= ROUND_MIN.min(self.calls)
-    }
-
-    /// The means, once the round is over.
-    pub(super) fn finish(&self, pool_max: u32) -> Option<Measured> {
+    /// The means, once the round is over and has measured for at least `span` seconds.
+    pub(super) fn finish(&self, pool_max: u32, span: f64) -> Option<Measured> {
         let requests = to_f64(self.requests);
-        if self.ticks == 0 || to_f64(self.grants) < self.need() || requests < ROUND_MIN / 2.0 {
+        let is_over = to_f64(self.grants) >= self.need() && self.seconds >= span && self.seconds > 0.0;
+        if !is_over || requests < ROUND_MIN / 2.0 {
             return None;
         }
-        let ticks = f64::from(self.ticks);
-        let held = to_f64(self.held_sum) / requests;
-        // Acquires that come in batches see the pool emptier than it is, so the larger of the two estimates counts.
-        let used = (to_f64(self.used_sum) / requests).max(self.used_at_ticks / ticks);
+        let held = self.held_seconds / self.seconds;
+        let used = held + self.others_at_ticks / f64::from(self.ticks);
         Some(Measured {
-            pending: to_f64(self.pending_sum) / requests,
+            pending: self.pending_seconds / self.seconds,
             held,
             utilisation: used / f64::from(pool_max.max(1)),
-            in_flight: self.in_flight_at_ticks / ticks,
-            use_seconds: held * self.seconds / requests,
+            in_flight: self.in_flight_at_ticks / f64::from(self.ticks),
+            use_seconds: self.held_seconds / requests,
         })
     }
 }

@@ -1,0 +1,83 @@
+use std::time::Duration;
+
+use tidegate_limiter::DecisionRecord;
+
+/// What came of one run.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Report {
+    /// The name of the policy.
+    pub policy: String,
+    /// The seed that replays the run bit for bit.
+    pub seed: u64,
+    /// The figures of the whole run.
+    pub whole: Figures,
+    /// The figures of the spans that the scenario's expectations name, in their order.
+    pub windows: Vec<Figures>,
+    /// The last decisions that changed the limit, at most 256.
+    pub decisions: Vec<DecisionRecord>,
+    /// Events of the simulated world, a measure of the work done.
+    pub events: u64,
+}
+
+/// What was measured over a span of a run. Means are weighted with time; times are in seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Figures {
+    /// The beginning of the span.
+    pub from: Duration,
+    /// Its end.
+    pub to: Duration,
+    /// Experts done per second, of jobs that did not fail.
+    pub goodput: f64,
+    /// Jobs done.
+    pub ok_jobs: u32,
+    /// Jobs failed.
+    pub failed_jobs: u32,
+    /// Acquires that the pool gave up on.
+    pub pool_timeouts: u32,
+    /// The limit.
+    pub limit: Spread,
+    /// Mean permits out.
+    pub in_flight_mean: f64,
+    /// Most permits out at once.
+    pub in_flight_peak: u32,
+    /// Mean callers waiting for a permit.
+    pub queued_mean: f64,
+    /// Mean acquires waiting in the pool.
+    pub pending_mean: f64,
+    /// Mean share of the pool's connections in use.
+    pub utilisation: f64,
+    /// From asking the pool to holding a connection, or to giving up.
+    pub pool_wait: Times,
+    /// From asking for a permit to the end of the expert, failed ones left out.
+    pub expert_time: Times,
+}
+
+/// How a whole number went over time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Spread {
+    /// Mean over time.
+    pub mean: f64,
+    /// Lowest.
+    pub min: u32,
+    /// Highest.
+    pub max: u32,
+    /// Coefficient of variation: standard deviation over mean.
+    pub cv: f64,
+}
+
+/// Spans of time, in seconds; all 0 where there were none.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Times {
+    /// Mean.
+    pub mean: f64,
+    /// Median, within 1.6%.
+    pub p50: f64,
+    /// 99th percentile, within 1.6%.
+    pub p99: f64,
+    /// Longest.
+    pub max: f64,
+}

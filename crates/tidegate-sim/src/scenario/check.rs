@@ -1,0 +1,128 @@
+use tidegate_core::{ConfigChecks, ConfigError, MAX_LIMIT};
+
+use super::Scenario;
+use crate::random::Span;
+
+/// A day: longer spans are a slip of the unit.
+const MS_MAX: f64 = 86_400_000.0;
+
+impl Scenario {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let mut checks = Checks::default();
+        checks.count("seeds", self.seeds.len().try_into().unwrap_or(u32::MAX));
+        checks.within("duration_s", self.duration_s, 0.1, 86_400.0);
+        self.check_load(&mut checks);
+        checks.count("pool.max", self.pool.max);
+        checks.within("pool.acquire_timeout_ms", self.pool.acquire_timeout_ms, 1.0, MS_MAX);
+        checks.within("pool.connect_ms", self.pool.connect_ms, 0.0, MS_MAX);
+        checks.within("pool.ping_ms", self.pool.ping_ms, 0.0, MS_MAX);
+        self.check_database(&mut checks);
+        if let Some(oracle) = self.oracle {
+            checks.count("oracle.limit", oracle.limit);
+            checks.within("oracle.goodput", oracle.goodput, f64::MIN_POSITIVE, f64::MAX);
+        }
+        for expectation in &self.expectations {
+            if expectation.statistic.needs_oracle() {
+                checks.0.require(
+                    self.oracle.is_some(),
+                    "oracle",
+                    "absent",
+                    "a section (the expectations need it)",
+                );
+            }
+            let [from, to] = expectation.during_s.unwrap_or([0.0, self.duration_s]);
+            checks.within("expect.during_s (start)", from, 0.0, self.duration_s);
+            checks.within("expect.during_s (end)", to, from.max(f64::MIN_POSITIVE), self.duration_s);
+        }
+        checks.0.finish(())
+    }
+
+    fn check_load(&self, checks: &mut Checks) {
+        let load = &self.load;
+        checks.count("load.jobs", load.jobs);
+        checks.count("load.experts", load.experts);
+        checks.count("load.queries", load.queries);
+        checks.span("load.think.mean_ms", &load.think, 0.0);
+        // Without any pause a job that fails at once would start again at the same moment, for ever.
+        checks.within("load.retry_pause_ms", load.retry_pause_ms, 1.0, MS_MAX);
+        if let Some(bursts) = load.bursts {
+            checks.within("load.bursts.on_ms", bursts.on_ms, 1.0, MS_MAX);
+            checks.within("load.bursts.off_ms", bursts.off_ms, 0.0, MS_MAX);
+        }
+    }
+
+    fn check_database(&self, checks: &mut Checks) {
+        checks.span("database.query.mean_ms", &self.database.query, 0.001);
+        if let Some(cores) = self.database.cores {
+            checks.within("database.cores", cores, 0.01, 1e6);
+        }
+        let mut from = 0.0;
+        for change in &self.database.changes {
+            checks.within("database.changes.at_s", change.at_s, from, self.duration_s);
+            checks.within("database.changes.speed", change.speed, 0.0, 1e6);
+            from = change.at_s;
+        }
+    }
+}
+
+#[derive(Default)]
+struct Checks(ConfigChecks);
+
+impl Checks {
+    /// NaN lies in no range.
+    fn within(&mut self, field: &'static str, given: f64, min: f64, max: f64) {
+        self.0.require((min..=max).contains(&given), field, given, format_args!("{min} to {max}"));
+    }
+
+    fn count(&mut self, field: &'static str, given: u32) {
+        self.0.require((1..=MAX_LIMIT).contains(&given), field, given, format_args!("1 to {MAX_LIMIT}"));
+    }
+
+    fn span(&mut self, field: &'static str, given: &Span, min: f64) {
+        self.within(field, given.mean_ms, min, MS_MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        name = "good"
+        about = "a test"
+        seeds = [1]
+        duration_s = 10.0
+        load = { jobs = 1, experts = 2, queries = 1, think = { mean_ms = 1.5 } }
+        pool = { max = 4, acquire_timeout_ms = 1000 }
+        database = { query = { mean_ms = 20 }, changes = [{ at_s = 1, speed = 0 }] }
+        expect = [{ statistic = "goodput", min = 1 }]
+    "#;
+
+    #[track_caller]
+    fn check(replace: &str, with: &str, message: &str) {
+        assert!(GOOD.contains(replace), "{replace}");
+        let error = Scenario::parse(&GOOD.replace(replace, with)).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
+
+    #[test]
+    fn a_good_scenario_is_read_with_its_defaults() {
+        let scenario = Scenario::parse(GOOD).unwrap();
+        assert_eq!((scenario.tests_laws, scenario.limiter.connections_per_call), (false, 1));
+        assert!((scenario.load.retry_pause_ms - 500.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn every_fault_is_named_with_its_range() {
+        check("jobs = 1", "jobs = 0", "scenario good: load.jobs is 0, allowed is 1 to 1048575");
+        check("duration_s = 10.0", "duration_s = nan", "duration_s is NaN, allowed is 0.1 to 86400");
+        check("mean_ms = 1.5", "mean_ms = -1", "load.think.mean_ms is -1");
+        check("speed = 0", "speed = inf", "database.changes.speed is inf");
+        check("at_s = 1", "at_s = 11", "database.changes.at_s is 11, allowed is 0 to 10");
+        check("seeds = [1]", "seeds = []", "seeds is 0");
+        check("goodput\"", "goodput_of_oracle\"", "oracle is absent");
+        check("min = 1", "min = 1, during_s = [5, 4]", "expect.during_s (end) is 4, allowed is 5 to 10");
+        check("max = 4", "max = 4, colour = 1", "unknown field `colour`");
+        check("min = 1", "", "neither");
+    }
+}

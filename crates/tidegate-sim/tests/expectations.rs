@@ -1,0 +1,64 @@
+//! What a scenario file can say, and what the sweep finds.
+#![expect(clippy::unwrap_used, reason = "a test's helper that cannot help ends the test")]
+
+use tidegate_sim::{Policy, Scenario, run, sweep, sweep_limits};
+
+/// A pool of two whose queries take exactly 100 ms; half of the run it is stalled.
+fn scenario(expectations: &str) -> Scenario {
+    Scenario::parse(&format!(
+        r#"
+        name = "clockwork"
+        about = "nothing is random"
+        seeds = [1]
+        duration_s = 20
+        load = {{ jobs = 1, experts = 4, queries = 1, think = {{ mean_ms = 0 }} }}
+        pool = {{ max = 2, acquire_timeout_ms = 150, connect_ms = 0, ping_ms = 0 }}
+        database = {{ query = {{ mean_ms = 100, distribution = "deterministic" }}, changes = [{{ at_s = 10.05, speed = 0 }}] }}
+        oracle = {{ limit = 2, goodput = 20 }}
+        expect = [{expectations}]
+        "#
+    ))
+    .unwrap()
+}
+
+#[track_caller]
+fn check(expectations: &str, faults: &[&str]) {
+    let scenario = scenario(expectations);
+    let report = run(&scenario, &Policy::fixed(2), 1).unwrap();
+    assert_eq!(scenario.faults(&report), faults);
+}
+
+#[test]
+fn an_expectation_that_is_not_met_says_what_came_instead() {
+    check(r#"{ statistic = "goodput", min = 10, max = 10 }"#, &[]);
+    check(r#"{ statistic = "goodput", min = 11 }"#, &["Goodput is 10.0000, expected is 11 to inf"]);
+    check(
+        r#"{ statistic = "goodput_of_oracle", max = 0.4 }"#,
+        &["GoodputOfOracle is 0.5000, expected is -inf to 0.4"],
+    );
+    check(r#"{ statistic = "limit_max", max = 1 }"#, &["LimitMax is 2.0000, expected is -inf to 1"]);
+}
+
+#[test]
+fn each_expectation_is_measured_over_its_own_span() {
+    check(
+        r#"
+        { statistic = "goodput", min = 20, max = 20, during_s = [1.05, 9.05] },
+        { statistic = "goodput", max = 10 },
+        { statistic = "goodput", min = 1, during_s = [11, 20] },
+        { statistic = "utilisation", min = 1, during_s = [11, 20] },
+        "#,
+        &["Goodput from 11 s to 20 s is 0.0000, expected is 1 to inf"],
+    );
+}
+
+#[test]
+fn the_sweep_finds_the_lowest_of_the_best_limits_without_a_timeout() {
+    let scenario = scenario("");
+    assert_eq!(sweep_limits(&scenario), [1, 2, 3, 4]);
+    // With three at once the third waits 100 ms, with four in a stall two time out.
+    let oracle = sweep(&scenario, &[1, 2, 4], &[1, 2]).unwrap().unwrap();
+    assert_eq!(oracle.limit, 2);
+    assert!((oracle.goodput - 10.0).abs() < 1e-9);
+    assert_eq!(sweep(&scenario, &[4], &[1]).unwrap(), None);
+}

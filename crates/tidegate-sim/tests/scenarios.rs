@@ -1,0 +1,70 @@
+//! Every scenario of `scenarios/`: the default law meets its expectations with every seed, and a broken law does not.
+//!
+//! A new scenario is a new file; nothing has to be written here.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helper that cannot help ends the test")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tidegate_sim::{Canary, Policy, Scenario, run};
+
+fn scenarios() -> Vec<Scenario> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let read = |path: &PathBuf| {
+        let scenario = Scenario::parse(&fs::read_to_string(path).unwrap())
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert_eq!(path.file_stem().unwrap(), scenario.name.as_str(), "a scenario is named as its file");
+        scenario
+    };
+    paths.iter().map(read).collect()
+}
+
+/// The expectations that a policy does not meet, with the seed that replays it.
+fn faults(scenario: &Scenario, policy: &Policy, seed: u64) -> Vec<String> {
+    let report = run(scenario, policy, seed).unwrap();
+    let line = |fault| format!("{} (policy {}, seed {seed}): {fault}", scenario.name, policy.name());
+    scenario.faults(&report).into_iter().map(line).collect()
+}
+
+#[test]
+fn the_default_law_meets_every_expectation_with_every_seed() {
+    let mut found = Vec::new();
+    for scenario in scenarios() {
+        for &seed in &scenario.seeds {
+            found.extend(faults(&scenario, &Policy::adaptive(), seed));
+        }
+    }
+    assert!(found.is_empty(), "{} expectations are not met:\n{}", found.len(), found.join("\n"));
+}
+
+#[test]
+fn a_broken_law_is_rejected_by_every_scenario_that_claims_to_test_laws() {
+    let canary = Policy::law("canary", Canary::new);
+    let testing: Vec<Scenario> = scenarios().into_iter().filter(|scenario| scenario.tests_laws).collect();
+    assert!(testing.len() >= 10, "only {} scenarios test laws", testing.len());
+    for scenario in testing {
+        for &seed in &scenario.seeds {
+            let found = faults(&scenario, &canary, seed);
+            assert!(!found.is_empty(), "{} (seed {seed}) lets a broken law pass", scenario.name);
+        }
+    }
+}
+
+/// The oracle of each file is what its limit gives, without pool timeouts: not a figure from another world.
+#[test]
+fn the_oracle_of_every_scenario_is_reproduced() {
+    for scenario in scenarios() {
+        let Some(oracle) = scenario.oracle else { continue };
+        let mut goodput = 0.0;
+        for &seed in &scenario.seeds {
+            let whole = run(&scenario, &Policy::fixed(oracle.limit), seed).unwrap().whole;
+            assert_eq!(whole.pool_timeouts, 0, "{} (seed {seed})", scenario.name);
+            goodput += whole.goodput;
+        }
+        let share = goodput / oracle.goodput / f64::from(u32::try_from(scenario.seeds.len()).unwrap());
+        assert!((0.98..=1.02).contains(&share), "{}: the oracle gives {share} of its goodput", scenario.name);
+    }
+}

@@ -1,0 +1,15 @@
+//! The README and the pages of `docs/`, pulled in so that every sample in them is compiled and run as a doc test.
+//!
+//! The tidy test asserts that no page is left out.
+
+#[doc = include_str!("../../docs/README.md")]
+mod index {}
+
+#[doc = include_str!("../../docs/control-law.md")]
+mod control_law {}
+
+#[doc = include_str!("../../docs/glossary.md")]
+mod glossary {}
+
+#[doc = include_str!("../../docs/metrics.md")]
+mod metrics {}
