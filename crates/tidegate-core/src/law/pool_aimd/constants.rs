@@ -30,7 +30,7 @@ pub(super) const UTILISATION_WEIGHT: f64 = 0.2;
 /// Below this utilisation the limit jumps to where it would be reached.
 pub(super) const UTILISATION_GOAL: f64 = 0.95;
 /// The largest jump of one round, as a factor of the limit.
-pub(super) const JUMP_MAX: f64 = 4.0;
+pub(super) const JUMP_MAX: f64 = 8.0;
 /// The additive increase of one round: permits…
 pub(super) const INCREASE: f64 = 1.0;
 /// …or this share of the limit, whichever is more.
