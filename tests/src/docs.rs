@@ -2,6 +2,9 @@
 //!
 //! The tidy test asserts that no page is left out.
 
+#[doc = include_str!("../../README.md")]
+mod readme {}
+
 #[doc = include_str!("../../docs/README.md")]
 mod index {}
 

@@ -1,1 +1,80 @@
-fn main() {}
+//! The `tidegate` command: deep-scan jobs on a real connection pool, with and without Tidegate; and the connection math.
+//!
+//! Reading order: `args` (as typed), `scan` and `plan` (as meant), `session` (the whole of `deep-scan`), `run` (one policy),
+//! `jobs`, `gate` and `expert` (the work, and what stands in front of it), `db` (where it runs), `report`.
+
+mod args;
+mod db;
+mod error_kind;
+mod expert;
+mod failure;
+mod faults;
+mod files;
+mod gate;
+mod jobs;
+mod machine;
+mod num;
+mod oracle;
+mod parse;
+mod plan;
+mod plan_cmd;
+mod policy;
+mod progress;
+mod recorder;
+mod report;
+mod run;
+mod scan;
+mod series;
+mod session;
+mod signals;
+mod workload;
+
+use std::io::{Write, stderr, stdout};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Command, CommandLine};
+use crate::failure::Failure;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let line = match CommandLine::try_parse() {
+        Ok(line) => line,
+        Err(err) => return misread(&err),
+    };
+    let ended = match &line.command {
+        Some(Command::Plan(args)) => plan_cmd::run(args).map(|()| true),
+        Some(Command::DeepScan(args)) => session::deep_scan(args).await,
+        None => session::deep_scan(&line.deep_scan).await,
+    };
+    match ended {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(failure) => {
+            say_aside(&failure.to_string());
+            failure.exit_code()
+        }
+    }
+}
+
+/// Help and version are results; anything else is one line, as every other bad input.
+fn misread(err: &clap::Error) -> ExitCode {
+    let text = err.to_string();
+    if !err.use_stderr() {
+        say(&text);
+        return ExitCode::SUCCESS;
+    }
+    say_aside(&format!("{}; see --help", text.lines().next().unwrap_or("error: bad command line")));
+    ExitCode::from(2)
+}
+
+/// Prints a result. Whoever reads may have closed the pipe (`tidegate | head`); that is no error of ours.
+fn say(text: &str) {
+    let _ = stdout().write_all(text.as_bytes());
+}
+
+/// Prints a line that is no result: progress or an error.
+fn say_aside(line: &str) {
+    let _ = writeln!(stderr(), "{line}");
+}

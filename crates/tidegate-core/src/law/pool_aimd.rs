@@ -9,9 +9,10 @@ pub use config::PoolAimdConfig;
 use std::time::Duration;
 
 use self::constants::{
-    BACKOFF_MAX, BACKOFF_MILD, BACKOFF_MIN, BOUND_SHARE, BRAKE_SHARE, EPOCH_MAX, EPOCH_MIN, HALF_LIFE,
-    INCREASE, INCREASE_SHARE, JUMP_MAX, KEEP, MILD_WAIT, POOL_MULTIPLE, QUEUE_FACTOR, RESIDENCE_WEIGHT,
-    SPAN_MAX, TARGET_MAX, TARGET_MIN, TIMEOUT_SHARE, UTILISATION_FULL, UTILISATION_GOAL, UTILISATION_WEIGHT,
+    BACKOFF_MAX, BACKOFF_MILD, BACKOFF_MIN, BACKOFF_STANDING, BOUND_SHARE, BRAKE_SHARE, EPOCH_MAX, EPOCH_MIN,
+    HALF_LIFE, INCREASE, INCREASE_SHARE, JUMP_MAX, KEEP, MILD_WAIT, POOL_MULTIPLE, QUEUE_FACTOR,
+    RESIDENCE_TURNS, SPAN_MAX, TARGET_MAX, TARGET_MIN, THREAT_SHARE, TIMEOUT_SHARE, UTILISATION_BUSY,
+    UTILISATION_FULL, UTILISATION_GOAL, UTILISATION_WEIGHT,
 };
 use self::round::{Measured, Round, to_f64};
 use super::ControlLaw;
@@ -52,12 +53,13 @@ pub struct PoolAimd {
     /// Mean connections we hold, from the last round.
     held_mean: f64,
     utilisation_mean: f64,
-    /// Mean seconds a call holds its permit.
+    /// Mean seconds a call holds its permit; 0 until that is known.
     residence_seconds: f64,
-    /// Whether acquires waited longer than the target in the previous round.
+    /// Whether acquires waited longer than the target for a busy pool in the previous round.
     was_above: bool,
-    /// Seconds that calls have held permits since the last tick in which one came back, summed over the calls.
+    /// The permits out, integrated over the last two turns of them, and how many came back in that time.
     occupied_seconds: f64,
+    completions: f64,
     /// No shrink for losses before this moment: the calls that were already out may still fail.
     epoch_end: Timestamp,
     last_tick: Timestamp,
@@ -84,11 +86,12 @@ impl PoolAimd {
             residence_seconds: 0.0,
             was_above: false,
             occupied_seconds: 0.0,
+            completions: 0.0,
             epoch_end: Timestamp::default(),
             last_tick: Timestamp::default(),
-            round: Round::new(1, &Demand::default()),
+            round: Round::first(1),
         };
-        law.round = Round::new(law.limit(), &Demand::default());
+        law.round = Round::first(law.limit());
         Ok(law)
     }
 
@@ -126,12 +129,17 @@ impl PoolAimd {
         let by_size = |n: f64| (QUEUE_FACTOR / n.max(1.0).sqrt()).clamp(TARGET_MIN, TARGET_MAX);
         let own = by_size(self.held_mean);
         let pool = by_size(f64::from(self.pool_max));
-        own * (self.allowed_ratio() / pool).min(1.0)
+        own * (self.ratio_of_timeout(TIMEOUT_SHARE) / pool).min(1.0)
     }
 
-    /// The ratio at which the mean wait takes its allowed share of the acquire timeout; infinite without a use time yet.
-    fn allowed_ratio(&self) -> f64 {
-        TIMEOUT_SHARE * self.acquire_timeout.as_secs_f64() / self.use_seconds
+    /// The ratio at which the mean wait takes this share of the acquire timeout; infinite without a use time yet.
+    fn ratio_of_timeout(&self, share: f64) -> f64 {
+        share * self.acquire_timeout.as_secs_f64() / self.use_seconds
+    }
+
+    /// Whether the mean wait is so long that some of the waiting may time out.
+    fn is_threat(&self, wait_ratio: f64) -> bool {
+        wait_ratio > self.ratio_of_timeout(THREAT_SHARE)
     }
 
     /// The limit that needs no proof: where the law begins, and where it comes back to when demand is low.
@@ -149,17 +157,24 @@ impl PoolAimd {
         self.round = Round::new(self.limit(), demand);
     }
 
-    /// Keeps the mean time a call holds its permit, by Little's law over the ticks from one completion to the next.
-    fn note_residence(&mut self, elapsed: Duration, demand: &Demand) {
-        // No epoch is longer, so neither is a tick counted longer that a sleeping driver has stretched.
-        self.occupied_seconds += f64::from(demand.in_flight) * elapsed.min(EPOCH_MAX).as_secs_f64();
-        if demand.completed == 0 {
+    /// Keeps the mean time a call holds its permit, by Little's law over the last two turns of the calls in flight.
+    ///
+    /// Only while those have settled under the limit: the ones that a jump let in have not ended yet, and would make the
+    /// few that do end look slow.
+    fn note_residence(&mut self, elapsed: Duration, evidence: &Evidence) {
+        if evidence.pool.is_some() && !self.round.is_measuring {
             return;
         }
-        let completed = to_f64(demand.completed);
-        let now = std::mem::take(&mut self.occupied_seconds) / completed;
-        let keep = (1.0 - RESIDENCE_WEIGHT).powf(completed);
-        self.residence_seconds = keep * self.residence_seconds + (1.0 - keep) * now;
+        let in_flight = f64::from(evidence.demand.in_flight);
+        let completed = to_f64(evidence.demand.completed);
+        let keep = (-completed / (RESIDENCE_TURNS * in_flight.max(1.0))).exp();
+        // A tick is not counted longer than this, so that a driver that slept has not seen a slow call.
+        let seconds = elapsed.min(EPOCH_MAX).as_secs_f64();
+        self.occupied_seconds = keep * self.occupied_seconds + in_flight * seconds;
+        self.completions = keep * self.completions + completed;
+        if self.completions > 0.0 {
+            self.residence_seconds = self.occupied_seconds / self.completions;
+        }
     }
 
     fn decide(&mut self, now: Timestamp, elapsed: Duration, evidence: &Evidence) -> (Reason, Option<Terms>) {
@@ -218,11 +233,18 @@ impl PoolAimd {
         if now >= self.epoch_end {
             let half = BACKOFF_MIN * self.proven(demand);
             let served = evidence.pool.map_or(half, |pool| f64::from(pool.held));
-            let epoch = Duration::try_from_secs_f64(self.residence_seconds).unwrap_or(EPOCH_MAX);
-            self.epoch_end = now + epoch.clamp(EPOCH_MIN, EPOCH_MAX);
+            self.epoch_end = now + self.epoch();
             self.set(half.min(served), demand);
         }
         Some((reason, terms))
+    }
+
+    /// How long the calls that are out now may still fail for what is past.
+    fn epoch(&self) -> Duration {
+        if self.residence_seconds <= 0.0 {
+            return EPOCH_MAX;
+        }
+        Duration::try_from_secs_f64(self.residence_seconds).unwrap_or(EPOCH_MAX).clamp(EPOCH_MIN, EPOCH_MAX)
     }
 
     /// A limit that nobody came near is not known to be safe any more: let it fade.
@@ -265,9 +287,11 @@ impl PoolAimd {
             ..Terms::default()
         };
         let full = utilisation.min(self.utilisation_mean) >= UTILISATION_FULL;
-        // One round above target may be calls that came in step; a queue that matters stands for two, or nears the timeout.
-        let is_above = wait_ratio > target_ratio;
-        let stands = std::mem::replace(&mut self.was_above, is_above) || wait_ratio > self.allowed_ratio();
+        // Waits while connections are free on average are of calls that come in step. A queue that matters stands in front
+        // of a busy pool, for two rounds; one that nears the timeout matters at once.
+        let is_threat = self.is_threat(wait_ratio);
+        let is_above = wait_ratio > target_ratio && (utilisation >= UTILISATION_BUSY || is_threat);
+        let stands = std::mem::replace(&mut self.was_above, is_above) || is_threat;
         let reason = if is_above && stands {
             self.shrink_by_surplus(&terms, demand);
             return (Reason::PoolWait, terms);
@@ -289,7 +313,8 @@ impl PoolAimd {
         let connections_wanted = ratio(terms.held + terms.pending, terms.in_flight).max(1.0);
         let kept = KEEP * terms.target_ratio * terms.held;
         let surplus = (terms.pending - kept).max(0.0) / connections_wanted;
-        self.set(base * (1.0 - surplus / base).clamp(BACKOFF_MIN, BACKOFF_MAX), demand);
+        let least = if self.is_threat(terms.wait_ratio) { BACKOFF_MIN } else { BACKOFF_STANDING };
+        self.set(base * (1.0 - surplus / base).clamp(least, BACKOFF_MAX), demand);
     }
 
     /// The increase: where the pool would be full by Little's law, or one step.
@@ -339,7 +364,7 @@ impl ControlLaw for PoolAimd {
         let from = self.limit();
         let elapsed = now.since(self.last_tick);
         self.last_tick = now;
-        self.note_residence(elapsed, &evidence.demand);
+        self.note_residence(elapsed, evidence);
         let (reason, terms) = self.decide(now, elapsed, evidence);
         Decision { from, to: self.limit(), reason, bound: self.effective().1, terms }
     }

@@ -12,16 +12,24 @@ pub(super) const TARGET_MAX: f64 = 4.0;
 /// The accepted pool wait is at most this share of the pool's acquire timeout.
 pub(super) const TIMEOUT_SHARE: f64 = 0.05;
 
+/// A mean wait of this share of the acquire timeout is acted on at the end of the first round that shows it.
+pub(super) const THREAT_SHARE: f64 = 0.1;
+
 /// A decrease leaves this share of the accepted queue standing.
 pub(super) const KEEP: f64 = 0.75;
 /// The largest decrease, as a factor of the limit.
 pub(super) const BACKOFF_MIN: f64 = 0.5;
+/// The largest decrease for a queue that does not near the timeout: what it wins is small, and who waits may be waiting for
+/// several connections each, so that fewer calls are too many than acquires are.
+pub(super) const BACKOFF_STANDING: f64 = 0.85;
 /// The smallest decrease for pool wait, as a factor of the limit.
 pub(super) const BACKOFF_MAX: f64 = 0.95;
 /// The decrease when no connection was free for rounds; it makes limiters on one pool converge to equal shares.
 pub(super) const BACKOFF_MILD: f64 = 0.97;
 /// A mild decrease needs a wait of at least this share of the target.
 pub(super) const MILD_WAIT: f64 = 0.4;
+/// Below this utilisation a queue is no sign of too many calls: on average there were connections for all of them.
+pub(super) const UTILISATION_BUSY: f64 = 0.9;
 /// At or above this utilisation no connection counts as free.
 pub(super) const UTILISATION_FULL: f64 = 0.985;
 /// Weight of the newest round in the moving average of utilisation.
@@ -56,8 +64,8 @@ pub(super) const HALF_LIFE: Duration = Duration::from_secs(5);
 pub(super) const EPOCH_MIN: Duration = Duration::from_millis(100);
 /// …and at most this long; in between, for the mean time of a call.
 pub(super) const EPOCH_MAX: Duration = Duration::from_secs(1);
-/// Weight of one completion in the moving average of the time a call holds its permit.
-pub(super) const RESIDENCE_WEIGHT: f64 = 0.05;
+/// The mean time of a call is taken over this many turns of the calls in flight, so that calls in step do not make it swing.
+pub(super) const RESIDENCE_TURNS: f64 = 2.0;
 
 /// The limit never exceeds this many times the pool's size.
 pub(super) const POOL_MULTIPLE: f64 = 100.0;

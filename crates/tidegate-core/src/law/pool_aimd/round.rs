@@ -15,17 +15,21 @@ pub(super) struct Round {
     /// Whether the calls in flight have come down to the limit.
     drained: bool,
     /// Whether the skipped part is over.
-    measuring: bool,
+    pub(super) is_measuring: bool,
     /// Whether the limit held a caller back.
     pub(super) limit_bound: bool,
-    /// Measured time, in seconds.
+    /// Measured time, in seconds, and how much of it the last tick was.
     seconds: f64,
-    requests: u64,
+    last_tick_seconds: f64,
+    /// Grants in the measured time.
+    measured: u64,
     /// Counts integrated over the measured time, in seconds.
     pending_seconds: f64,
     held_seconds: f64,
     /// Connections used by others than our callers, summed over the ticks.
     others_at_ticks: f64,
+    /// The same at the tick before.
+    others_before: u32,
     in_flight_at_ticks: f64,
     ticks: u32,
 }
@@ -50,16 +54,23 @@ impl Round {
             calls: f64::from(calls),
             grants: 0,
             drained: demand.in_flight <= limit,
-            measuring: false,
+            is_measuring: false,
             limit_bound: false,
             seconds: 0.0,
-            requests: 0,
+            last_tick_seconds: 0.0,
+            measured: 0,
             pending_seconds: 0.0,
             held_seconds: 0.0,
             others_at_ticks: 0.0,
+            others_before: 0,
             in_flight_at_ticks: 0.0,
             ticks: 0,
         }
+    }
+
+    /// The first round of all: no earlier limit shows in it, so it is measured from its start.
+    pub(super) fn first(limit: u32) -> Self {
+        Self { is_measuring: true, ..Self::new(limit, &Demand::default()) }
     }
 
     /// Grants needed to end the round.
@@ -73,20 +84,26 @@ impl Round {
         self.grants += activity.grants;
         self.limit_bound |= demand.held_back;
         self.drained |= demand.in_flight <= limit;
-        if !self.drained || to_f64(self.grants) < SKIP * self.need() {
+        // What is used and not held may be a connection that is being opened, tested or returned for one of ours. That is
+        // over by the next tick; connections that others use are still there.
+        let others = pool.reading.used().saturating_sub(pool.held);
+        let others_at_tick = others.min(std::mem::replace(&mut self.others_before, others));
+        let is_skipping = !self.is_measuring && to_f64(self.grants) < SKIP * self.need();
+        if !self.drained || is_skipping {
             return;
         }
         // The tick in which the skipped half ends is skipped with it.
-        if self.measuring {
+        if self.is_measuring {
             self.seconds += seconds;
-            self.requests += activity.requests;
+            self.last_tick_seconds = seconds;
+            self.measured += activity.grants;
             self.pending_seconds += activity.pending_time.as_secs_f64();
             self.held_seconds += activity.held_time.as_secs_f64();
-            self.others_at_ticks += f64::from(pool.reading.used().saturating_sub(pool.held));
+            self.others_at_ticks += f64::from(others_at_tick);
             self.in_flight_at_ticks += f64::from(demand.in_flight);
             self.ticks += 1;
         }
-        self.measuring = true;
+        self.is_measuring = true;
     }
 
     /// Whether anything was granted in this round, after the shrink before it took effect.
@@ -94,11 +111,12 @@ impl Round {
         self.drained && self.grants > 0
     }
 
-    /// The means, once the round is over and has measured for at least `span` seconds.
+    /// The means, once the round is over and has measured for `span` seconds, to the nearest tick.
     pub(super) fn finish(&self, pool_max: u32, span: f64) -> Option<Measured> {
-        let requests = to_f64(self.requests);
-        let is_over = to_f64(self.grants) >= self.need() && self.seconds >= span && self.seconds > 0.0;
-        if !is_over || requests < ROUND_MIN / 2.0 {
+        let measured = to_f64(self.measured);
+        let has_span = self.seconds > 0.0 && self.seconds + self.last_tick_seconds / 2.0 >= span;
+        let is_over = has_span && to_f64(self.grants) >= self.need();
+        if !is_over || measured < ROUND_MIN / 2.0 {
             return None;
         }
         let held = self.held_seconds / self.seconds;
@@ -108,7 +126,7 @@ impl Round {
             held,
             utilisation: used / f64::from(pool_max.max(1)),
             in_flight: self.in_flight_at_ticks / f64::from(self.ticks),
-            use_seconds: self.held_seconds / requests,
+            use_seconds: self.held_seconds / measured,
         })
     }
 }

@@ -12,7 +12,14 @@ struct Bench {
 }
 
 impl Bench {
+    /// A law at work: the round is not its first.
     fn new(config: PoolAimdConfig) -> Self {
+        let mut bench = Self::newborn(config);
+        bench.law.round = Round::new(bench.law.limit(), &Demand::default());
+        bench
+    }
+
+    fn newborn(config: PoolAimdConfig) -> Self {
         Self { law: PoolAimd::new(config, POOL).unwrap(), now: Timestamp::default() }
     }
 
@@ -94,6 +101,15 @@ fn free_connections_let_the_limit_jump_to_where_the_pool_would_be_full() {
 }
 
 #[test]
+fn the_first_round_of_all_is_measured_from_its_start() {
+    let mut bench = Bench::newborn(PoolAimdConfig::default());
+    bench.tick(&busy(10, 0, 8, 8), 23, Reason::FreeConnections);
+    // The next one skips what still shows the first limit.
+    bench.tick(&busy(23, 0, 8, 8), 23, Reason::RoundOpen);
+    bench.tick(&busy(23, 0, 8, 8), 54, Reason::FreeConnections);
+}
+
+#[test]
 fn a_jump_counts_from_what_was_in_flight() {
     // 14 of 20 in flight on average: 14 × 0.95 / 0.5 = 26.6, not 38.
     let evidence = busy_but((14, 0, 10, 10), |demand, _| demand.in_flight_peak = 20);
@@ -110,9 +126,12 @@ fn a_full_pool_without_a_queue_lets_the_limit_grow_by_one_or_two_percent() {
 
 #[test]
 fn connections_that_others_use_are_not_free() {
-    // We hold 2, others 17: no jump.
+    // We hold 2, others 17: no jump. Those seen at one tick alone were being opened or returned for us.
     let evidence = busy_but((10, 0, 2, 2), |_, pool| pool.reading.idle = 1);
     Bench::starting_at(10).round(&evidence, 11, Reason::Probe);
+    let mut bench = Bench::starting_at(10);
+    bench.tick(&busy(10, 0, 2, 2), 10, Reason::RoundOpen);
+    bench.tick(&evidence, 80, Reason::FreeConnections);
 }
 
 #[test]
@@ -130,16 +149,25 @@ fn the_limit_does_not_grow_when_it_held_nobody_back() {
 
 // --- Decrease ---
 
+/// `busy`, with an acquire timeout that a mean wait of 200 ms is more than a tenth of.
+fn nearing(calls: u32, pending: u32, held: u32, used: u32) -> Evidence {
+    busy_but((calls, pending, held, used), |_, pool| {
+        pool.reading.acquire_timeout = Duration::from_millis(1_900);
+    })
+}
+
 #[test]
 fn the_decrease_is_as_large_as_the_surplus_of_waiters() {
     // τ = 4/√10 = 1.265, x = 2. Kept: 0.75 × τ × 10 = 9.49. Each of 10 calls wants 3 connections: (20 − 9.49) / 3 = 3.50.
-    let decision = Bench::above(10).round(&busy(10, 20, 10, 20), 6, Reason::PoolWait);
+    let decision = Bench::starting_at(10).round(&nearing(10, 20, 10, 20), 6, Reason::PoolWait);
     let terms = decision.terms.unwrap();
     near(terms.wait_ratio, 2.0);
     near(terms.target_ratio, 4.0 / 10.0_f64.sqrt());
     near(terms.use_time.as_secs_f64(), 0.1);
     // Surplus (100 − 9.49) / 11 = 8.23 of 10, and no more than half at once.
-    Bench::above(10).round(&busy(10, 100, 10, 20), 5, Reason::PoolWait);
+    Bench::starting_at(10).round(&nearing(10, 100, 10, 20), 5, Reason::PoolWait);
+    // Far from the timeout, no more than 15%.
+    Bench::above(10).round(&busy(10, 20, 10, 20), 8, Reason::PoolWait);
     // τ = 0.894, x = 0.9: 4.58 too many of 100, and no less than 5%.
     Bench::above(100).round(&busy(100, 18, 20, 20), 95, Reason::PoolWait);
 }
@@ -147,36 +175,44 @@ fn the_decrease_is_as_large_as_the_surplus_of_waiters() {
 #[test]
 fn a_decrease_counts_from_the_peak_if_the_limit_was_not_reached() {
     // Six of ten out at most: (20 − 9.49) / (30/6) = 2.10 off 6.
-    let evidence = busy_but((6, 20, 10, 20), |_, pool| {
-        pool.activity = busy(10, 20, 10, 20).pool.unwrap().activity;
-    });
-    Bench::above(10).round(&evidence, 3, Reason::PoolWait);
+    let mut evidence = nearing(10, 20, 10, 20);
+    (evidence.demand.in_flight, evidence.demand.in_flight_peak) = (6, 6);
+    Bench::starting_at(10).round(&evidence, 3, Reason::PoolWait);
 }
 
 #[test]
 fn a_queue_at_the_target_is_no_reason_to_shrink() {
     // τ = 4/√16 = 1 = x.
-    Bench::starting_at(10).round(&busy(10, 16, 16, 16), 11, Reason::FreeConnections);
+    Bench::above(10).round(&busy(10, 16, 16, 20), 11, Reason::Probe);
     // One more, and what is beyond three quarters of the target goes: (17 − 12) / 3.3 = 1.5 of 10.
-    Bench::above(10).round(&busy(10, 17, 16, 16), 8, Reason::PoolWait);
+    Bench::above(10).round(&busy(10, 17, 16, 20), 8, Reason::PoolWait);
 }
 
 #[test]
 fn a_queue_must_stand_for_two_rounds_unless_it_nears_the_timeout() {
     let mut bench = Bench::starting_at(10);
-    // Above target once, it may be calls in step: neither growth nor decrease.
-    bench.round(&busy(10, 20, 10, 10), 10, Reason::Balanced);
-    bench.round(&busy(10, 20, 10, 10), 6, Reason::PoolWait);
+    bench.round(&busy(10, 20, 10, 20), 10, Reason::Balanced);
+    bench.round(&busy(10, 20, 10, 20), 8, Reason::PoolWait);
     // A round at its target in between starts it anew.
     let mut bench = Bench::starting_at(10);
-    bench.round(&busy(10, 20, 10, 10), 10, Reason::Balanced);
+    bench.round(&busy(10, 20, 10, 20), 10, Reason::Balanced);
     bench.round(&busy(10, 0, 19, 19), 11, Reason::Probe);
-    bench.round(&busy(11, 20, 11, 11), 11, Reason::Balanced);
-    // A mean wait of 2 × 100 ms is more than 5% of 3.9 s, and less than 5% of 4.1 s.
+    bench.round(&busy(11, 20, 11, 20), 11, Reason::Balanced);
+    // A mean wait of 2 × 100 ms is more than a tenth of 1.9 s, and less than a tenth of 2.1 s.
     let timeout =
-        |ms| busy_but((10, 20, 10, 10), |_, pool| pool.reading.acquire_timeout = Duration::from_millis(ms));
-    Bench::starting_at(10).round(&timeout(4_100), 10, Reason::Balanced);
-    Bench::starting_at(10).round(&timeout(3_900), 6, Reason::PoolWait);
+        |ms| busy_but((10, 20, 10, 20), |_, pool| pool.reading.acquire_timeout = Duration::from_millis(ms));
+    Bench::starting_at(10).round(&timeout(2_100), 10, Reason::Balanced);
+    Bench::starting_at(10).round(&timeout(1_900), 6, Reason::PoolWait);
+}
+
+#[test]
+fn waits_while_connections_are_free_on_average_are_of_calls_in_step() {
+    // Half the pool is used: 10 × 0.95 / 0.5 = 19.
+    Bench::above(10).round(&busy(10, 20, 10, 10), 19, Reason::FreeConnections);
+    Bench::above(10).round(&busy(10, 40, 17, 17), 11, Reason::FreeConnections);
+    Bench::above(10).round(&busy(10, 40, 18, 18), 8, Reason::PoolWait);
+    // Unless the timeout is near.
+    Bench::above(10).round(&nearing(10, 20, 10, 10), 6, Reason::PoolWait);
 }
 
 #[test]
@@ -246,6 +282,7 @@ fn one_recovery_epoch_sees_one_shrink() {
     check(9.0, 1_000); // at most a second
     // At least 100 ms also where the ticks are shorter.
     let mut bench = Bench::starting_at(10);
+    bench.law.residence_seconds = 0.01;
     bench.tick(&lossy(20, 1), 5, Reason::PoolTimeout);
     assert_eq!(bench.tick_after(99, &lossy(20, 1)).to, 5);
     assert_eq!(bench.tick_after(1, &lossy(20, 1)).to, 2);
@@ -267,15 +304,27 @@ fn refusals_and_reported_overload_are_losses_too() {
 fn the_time_a_call_takes_is_occupied_permits_by_completions() {
     let mut bench = Bench::starting_at(10);
     let tick = |completed| busy_but((5, 0, 5, 5), |demand, _| demand.completed = completed);
-    bench.law.residence_seconds = 1.0;
-    // 5 permits for 0.1 s and 0.1 s, one completion: 1 s, as it was; a tick without one says nothing by itself.
-    bench.tick_after(100, &tick(0));
-    near(bench.law.residence_seconds, 1.0);
-    bench.tick_after(100, &tick(1));
-    near(bench.law.residence_seconds, 1.0);
-    // A driver that slept for an hour has not seen a call of an hour: 5 permits for 1 s, 1 completion.
-    bench.tick_after(3_600_000, &tick(1));
-    near(bench.law.residence_seconds, 0.95 + 0.05 * 5.0);
+    let mut after = |ms, completed, is_measuring, seconds: f64| {
+        bench.law.round.is_measuring = is_measuring;
+        bench.tick_after(ms, &tick(completed));
+        near(bench.law.residence_seconds, seconds);
+    };
+    // What ends while a jump or a shrink works its way through says nothing.
+    after(100, 3, false, 0.0);
+    // 5 permits for 0.1 s and 0.1 s, one completion.
+    after(100, 0, true, 0.0);
+    after(100, 1, true, (0.5 * (-0.1_f64).exp() + 0.5) / 1.0);
+    // A driver that slept for an hour has not seen a call of an hour: 5 permits for 1 s at most.
+    let occupied = (0.5 * (-0.1_f64).exp() + 0.5) * (-0.1_f64).exp() + 5.0;
+    after(3_600_000, 1, true, occupied / ((-0.1_f64).exp() + 1.0));
+}
+
+#[test]
+fn an_epoch_is_a_second_while_the_time_of_a_call_is_unknown() {
+    let mut bench = Bench::starting_at(10);
+    bench.tick(&lossy(20, 1), 5, Reason::PoolTimeout);
+    assert_eq!(bench.tick_after(999, &lossy(20, 1)).to, 5);
+    assert_eq!(bench.tick_after(1, &lossy(20, 1)).to, 2);
 }
 
 // --- Emergency and brake ---
@@ -415,11 +464,12 @@ fn a_round_is_not_measured_before_a_shrink_has_drained() {
 fn a_round_needs_samples_and_time() {
     let mut bench = Bench::starting_at(10);
     let few = busy_but((10, 0, 8, 8), |_, pool| {
-        pool.activity = PoolActivity { requests: 2, ..pool.activity };
+        pool.activity = PoolActivity { requests: 2, grants: 2, ..pool.activity };
     });
-    bench.tick(&few, 10, Reason::RoundOpen);
-    bench.tick(&few, 10, Reason::RoundOpen);
-    bench.tick(&few, 10, Reason::RoundOpen);
+    // Ten grants, of which five are measured: the third tick ends the skipped half, the sixth has the fifth measured grant.
+    for _ in 1..6 {
+        bench.tick(&few, 10, Reason::RoundOpen);
+    }
     bench.tick(&few, 23, Reason::FreeConnections);
     // Two ticks at one moment measure no time, so no use time comes of them.
     let mut bench = Bench::starting_at(10);
@@ -437,9 +487,10 @@ fn a_round_measures_for_as_long_as_a_call_takes_and_at_most_half_a_second() {
         }
         bench.tick(&busy(10, 0, 8, 8), 23, Reason::FreeConnections);
     };
-    // The first tick is skipped.
+    // The first tick is skipped; the rest is to the nearest tick.
     check(0.0, 2);
-    check(0.25, 4);
+    check(0.24, 3);
+    check(0.26, 4);
     check(60.0, 6);
 }
 

@@ -1,0 +1,139 @@
+//! The command line as it is typed.
+//!
+//! Values stay text here: what they mean, and whether they can be used, is decided in one place (`scan.rs`, `plan.rs`),
+//! so that every bad field is reported at once and in one form.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Deep-scan jobs on a real connection pool, with and without Tidegate.
+///
+/// Without a subcommand it runs `deep-scan` on an embedded SQLite file.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, args_conflicts_with_subcommands = true)]
+pub(crate) struct CommandLine {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) deep_scan: DeepScanArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the workload on a real pool, once per policy, and compare.
+    DeepScan(DeepScanArgs),
+    /// Print the connection math of a deployment.
+    Plan(PlanArgs),
+}
+
+#[derive(Debug, Default, Args)]
+#[command(allow_negative_numbers = true)]
+pub(crate) struct DeepScanArgs {
+    /// The database: postgres://…, mysql://… (MariaDB too) or sqlite://…. Without it: SQLite in a temporary directory.
+    ///
+    /// The run makes its own schema (PostgreSQL), database (MySQL, MariaDB) or file (SQLite, beside the named one), called
+    /// tidegate_lab_…, and removes it at the end.
+    #[arg(long, value_name = "URL")]
+    pub(crate) database_url: Option<String>,
+    /// ticket, short, think, slowdown, nested, burst or thrash (server databases only) [default: ticket].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) workload: Option<String>,
+    /// Jobs at a time; a new one starts when one ends [ticket: 5].
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<String>,
+    /// Experts each job fans out to [ticket: 11].
+    #[arg(long, value_name = "N")]
+    pub(crate) experts: Option<String>,
+    /// Queries of each expert [ticket: 2].
+    #[arg(long, value_name = "N")]
+    pub(crate) queries: Option<String>,
+    /// parallel, sequential or nested (later queries need a second connection while the first is held) [ticket: parallel].
+    #[arg(long, value_name = "MODE")]
+    pub(crate) query_mode: Option<String>,
+    /// How long a query holds its connection, in ms or with a unit [ticket: 200].
+    #[arg(long, value_name = "MS")]
+    pub(crate) query_ms: Option<String>,
+    /// How long an expert thinks before its queries, in ms or with a unit [ticket: 0].
+    #[arg(long, value_name = "MS")]
+    pub(crate) think_ms: Option<String>,
+    /// Connections of the pool [ticket: 20].
+    #[arg(long, value_name = "N")]
+    pub(crate) pool: Option<String>,
+    /// How long the pool lets a caller wait for a connection [ticket: 1s].
+    #[arg(long, value_name = "TIME")]
+    pub(crate) acquire_timeout: Option<String>,
+    /// How long each policy runs [ticket: 10s].
+    #[arg(long, value_name = "TIME")]
+    pub(crate) duration: Option<String>,
+    /// Policies to compare, separated by commas: none, fixed:N, per-job:N, adaptive, oracle [default: none,per-job:5,adaptive].
+    #[arg(long, value_name = "LIST")]
+    pub(crate) policy: Option<String>,
+    /// The least the adaptive limit may be [default: 1].
+    #[arg(long, value_name = "N")]
+    pub(crate) min_limit: Option<String>,
+    /// The most the adaptive limit may be [default: 100 × pool].
+    #[arg(long, value_name = "N")]
+    pub(crate) max_limit: Option<String>,
+    /// Write every figure and time series to this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Write a self-contained HTML page with plots to this file.
+    #[arg(long, value_name = "FILE.html")]
+    pub(crate) report: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Args)]
+#[command(allow_negative_numbers = true)]
+pub(crate) struct PlanArgs {
+    /// Connections of one instance's pool [default: 20].
+    #[arg(long, value_name = "N")]
+    pub(crate) pool: Option<String>,
+    /// Jobs at a time in one instance [default: 5].
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<String>,
+    /// Experts each job fans out to [default: 11].
+    #[arg(long, value_name = "N")]
+    pub(crate) experts: Option<String>,
+    /// Queries each expert runs at the same time [default: 2].
+    #[arg(long, value_name = "N")]
+    pub(crate) queries: Option<String>,
+    /// Connections one expert holds at once, taking them one after another [default: 1].
+    #[arg(long, value_name = "N")]
+    pub(crate) connections_per_expert: Option<String>,
+    /// Processes that share the server, each with such a pool [default: 1].
+    #[arg(long, value_name = "N")]
+    pub(crate) instances: Option<String>,
+    /// Connections the server grants them together (PostgreSQL keeps 3 of its `max_connections` for superusers) [default: 100].
+    #[arg(long, value_name = "N")]
+    pub(crate) server_max: Option<String>,
+    /// Write the figures to this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn options_without_a_subcommand_belong_to_deep_scan() {
+        let line = CommandLine::try_parse_from(["tidegate", "--jobs", "2"]).unwrap();
+        assert!(line.command.is_none());
+        assert_eq!(line.deep_scan.jobs.as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn negative_numbers_are_values_so_that_they_can_be_refused_by_name() {
+        let line = CommandLine::try_parse_from(["tidegate", "deep-scan", "--query-ms", "-5"]).unwrap();
+        let Some(Command::DeepScan(args)) = line.command else { panic!("not deep-scan") };
+        assert_eq!(args.query_ms.as_deref(), Some("-5"));
+    }
+}

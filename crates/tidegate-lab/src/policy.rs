@@ -1,0 +1,102 @@
+//! What stands in front of the experts.
+
+use std::fmt;
+
+use crate::faults::Fault;
+use crate::parse;
+
+/// How the experts' parallelism is limited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Policy {
+    /// Tidegate: a limit found from the pool.
+    Adaptive,
+    /// One fixed limit over all jobs.
+    Fixed(u32),
+    /// Nothing.
+    None,
+    /// The best fixed limit, found by trying.
+    Oracle,
+    /// A fixed limit in each job: the ticket's `p-limit(5)`.
+    PerJob(u32),
+}
+
+const MOST: u32 = 100_000;
+
+impl Policy {
+    /// Reads a list such as `none,per-job:5,adaptive`.
+    pub(crate) fn list(text: &str) -> Result<Vec<Self>, Fault> {
+        let mut policies = Vec::new();
+        for item in text.split(',') {
+            let policy = Self::one(item.trim())?;
+            if policies.contains(&policy) {
+                return Err(Fault::new(
+                    "policy",
+                    text,
+                    format_args!("each policy once, {policy} is there twice"),
+                ));
+            }
+            policies.push(policy);
+        }
+        Ok(policies)
+    }
+
+    fn one(item: &str) -> Result<Self, Fault> {
+        let limit = |text| parse::count("policy", text, 1, MOST).ok();
+        match item.split_once(':') {
+            None if item == "none" => Some(Self::None),
+            None if item == "adaptive" => Some(Self::Adaptive),
+            None if item == "oracle" => Some(Self::Oracle),
+            Some(("fixed", n)) => limit(n).map(Self::Fixed),
+            Some(("per-job", n)) => limit(n).map(Self::PerJob),
+            _ => None,
+        }
+        .ok_or_else(|| {
+            let given = if item.is_empty() { "empty" } else { item };
+            Fault::new(
+                "policy",
+                given,
+                format_args!("none, fixed:N, per-job:N, adaptive or oracle, N from 1 to {MOST}"),
+            )
+        })
+    }
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Adaptive => f.write_str("adaptive"),
+            Self::Fixed(limit) => write!(f, "fixed:{limit}"),
+            Self::None => f.write_str("none"),
+            Self::Oracle => f.write_str("oracle"),
+            Self::PerJob(limit) => write!(f, "per-job:{limit}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_reads_back_as_it_was_written() {
+        let text = "none,per-job:5,adaptive,fixed:12,oracle";
+        let written: Vec<_> = Policy::list(text).unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(written.join(","), text);
+    }
+
+    #[test]
+    fn bad_policies_are_named() {
+        for (text, given) in [
+            ("none,magic", "magic"),
+            ("fixed:0", "fixed:0"),
+            ("fixed", "fixed"),
+            ("per-job:NaN", "per-job:NaN"),
+            ("adaptive:3", "adaptive:3"),
+            ("", "empty"),
+        ] {
+            let line = Policy::list(text).unwrap_err().to_string();
+            assert!(line.starts_with(&format!("policy is {given}, allowed is none, fixed:N")), "{line}");
+        }
+        assert!(Policy::list("none,none").unwrap_err().to_string().contains("each policy once"));
+    }
+}

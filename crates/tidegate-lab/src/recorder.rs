@@ -1,0 +1,283 @@
+//! What a run counts and times.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use tokio::time::Instant;
+
+use crate::error_kind::ErrorKind;
+
+/// Shared by all jobs of one run.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    begun: Instant,
+    deadline: Instant,
+    tally: Mutex<Tally>,
+    in_flight: AtomicU32,
+    queued: AtomicU32,
+}
+
+/// The sums of a run.
+///
+/// Throughput counts what was done by the deadline. Jobs still running then are followed to their end: one that fails
+/// counts as failed, because its error happened; one that succeeds counts as neither.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) jobs_ok: u64,
+    pub(crate) jobs_failed: u64,
+    pub(crate) jobs_unfinished: u64,
+    /// Experts done by the deadline, for whatever job.
+    pub(crate) experts_ok: u64,
+    /// Of those, the ones whose job failed.
+    pub(crate) experts_wasted: u64,
+    /// Queries begun by the deadline.
+    pub(crate) queries: u64,
+    pub(crate) errors: BTreeMap<ErrorKind, u64>,
+    /// From a job asking for an expert to the expert's end, experts done only.
+    pub(crate) expert_time: Times,
+    /// From a job's begin to its end, jobs done only.
+    pub(crate) job_time: Times,
+    /// From a job asking for an expert to its permit.
+    pub(crate) queue_wait: Times,
+    /// From asking the pool to holding a connection or giving up.
+    pub(crate) pool_wait: Times,
+    /// The same for the one-connection pool of SQLite's writer.
+    pub(crate) writer_wait: Times,
+}
+
+/// How a job ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JobEnd {
+    /// An expert failed.
+    Failed,
+    /// Every expert is done.
+    Ok,
+    /// The run ended before every expert could begin.
+    Unfinished,
+}
+
+impl Recorder {
+    pub(crate) fn new(begun: Instant, duration: Duration) -> Self {
+        Self {
+            begun,
+            deadline: begun + duration,
+            tally: Mutex::default(),
+            in_flight: AtomicU32::new(0),
+            queued: AtomicU32::new(0),
+        }
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+
+    /// Counts a caller in for as long as the guard lives.
+    pub(crate) fn count_in_flight(&self) -> Counted<'_> {
+        Counted::new(&self.in_flight)
+    }
+
+    pub(crate) fn count_queued(&self) -> Counted<'_> {
+        Counted::new(&self.queued)
+    }
+
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn queued(&self) -> u32 {
+        self.queued.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn query_began(&self) {
+        if !self.is_over() {
+            self.tally().queries += 1;
+        }
+    }
+
+    pub(crate) fn pool_waited(&self, wait: Duration) {
+        self.tally().pool_wait.add(wait);
+    }
+
+    pub(crate) fn writer_waited(&self, wait: Duration) {
+        self.tally().writer_wait.add(wait);
+    }
+
+    pub(crate) fn queue_waited(&self, wait: Duration) {
+        self.tally().queue_wait.add(wait);
+    }
+
+    pub(crate) fn query_failed(&self, kind: ErrorKind) {
+        *self.tally().errors.entry(kind).or_default() += 1;
+    }
+
+    /// An expert is done; says whether it counts.
+    pub(crate) fn expert_done(&self, asked: Instant) -> bool {
+        let counts = !self.is_over();
+        if counts {
+            let mut tally = self.tally();
+            tally.experts_ok += 1;
+            tally.expert_time.add(asked.elapsed());
+        }
+        counts
+    }
+
+    /// A job ended, for which `experts_counted` experts were counted as done.
+    pub(crate) fn job_ended(&self, end: JobEnd, begun: Instant, experts_counted: u64) {
+        let is_over = self.is_over();
+        let mut tally = self.tally();
+        match end {
+            JobEnd::Failed => {
+                tally.jobs_failed += 1;
+                tally.experts_wasted += experts_counted;
+            }
+            JobEnd::Ok if !is_over => {
+                tally.jobs_ok += 1;
+                tally.job_time.add(begun.elapsed());
+            }
+            JobEnd::Ok | JobEnd::Unfinished => tally.jobs_unfinished += 1,
+        }
+    }
+
+    /// Jobs that were given up while still running.
+    pub(crate) fn jobs_dropped(&self, count: u64) {
+        self.tally().jobs_unfinished += count;
+    }
+
+    pub(crate) fn totals(&self) -> Tally {
+        self.tally().clone()
+    }
+
+    pub(crate) fn experts_ok(&self) -> u64 {
+        self.tally().experts_ok
+    }
+
+    pub(crate) fn failures(&self) -> u64 {
+        self.tally().errors.values().sum()
+    }
+
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        // The sums are whole after every statement, so a panic elsewhere does not spoil them.
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tally {
+    pub(crate) fn connection_errors(&self) -> u64 {
+        self.errors.iter().filter(|(kind, _)| kind.is_connection_error()).map(|(_, count)| count).sum()
+    }
+}
+
+/// A count that comes down when the guard drops, however that happens.
+#[derive(Debug)]
+pub(crate) struct Counted<'a>(&'a AtomicU32);
+
+impl<'a> Counted<'a> {
+    fn new(count: &'a AtomicU32) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A distribution of times, to the microsecond and three digits.
+#[derive(Clone, Debug)]
+pub(crate) struct Times(Histogram<u64>);
+
+impl Times {
+    pub(crate) fn add(&mut self, time: Duration) {
+        // The histogram grows as needed; only a time of 5 million centuries would not fit.
+        let _ = self.0.record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The time that a share `quantile` of the times does not exceed; `None` of no times.
+    pub(crate) fn quantile(&self, quantile: f64) -> Option<Duration> {
+        (!self.is_empty()).then(|| Duration::from_micros(self.0.value_at_quantile(quantile)))
+    }
+
+    pub(crate) fn max(&self) -> Option<Duration> {
+        (!self.is_empty()).then(|| Duration::from_micros(self.0.max()))
+    }
+}
+
+impl Default for Times {
+    #[expect(clippy::expect_used, reason = "3 is within the 0 to 5 digits that the constructor takes")]
+    fn default() -> Self {
+        Self(Histogram::new(3).expect("3 significant digits are allowed"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_ends_after_the_deadline_counts_only_if_it_failed() {
+        let begun = Instant::now();
+        let recorder = Recorder::new(begun, MS(100));
+        recorder.query_began();
+        assert!(recorder.expert_done(begun));
+        recorder.job_ended(JobEnd::Ok, begun, 1);
+        tokio::time::advance(MS(100)).await;
+        recorder.query_began();
+        assert!(!recorder.expert_done(begun));
+        recorder.job_ended(JobEnd::Ok, begun, 0);
+        recorder.job_ended(JobEnd::Failed, begun, 2);
+        recorder.job_ended(JobEnd::Unfinished, begun, 0);
+        let t = recorder.totals();
+        assert_eq!((t.jobs_ok, t.jobs_failed, t.jobs_unfinished), (1, 1, 2));
+        assert_eq!((t.experts_ok, t.experts_wasted, t.queries), (1, 2, 1));
+    }
+
+    #[tokio::test]
+    async fn connection_errors_are_told_from_others() {
+        let recorder = Recorder::new(Instant::now(), MS(100));
+        recorder.query_failed(ErrorKind::PoolTimeout);
+        recorder.query_failed(ErrorKind::PoolTimeout);
+        recorder.query_failed(ErrorKind::Deadlock);
+        assert_eq!(recorder.totals().connection_errors(), 2);
+        assert_eq!(recorder.failures(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_dropped_guard_brings_the_count_down() {
+        let recorder = Recorder::new(Instant::now(), MS(100));
+        let guard = recorder.count_in_flight();
+        assert_eq!((recorder.in_flight(), recorder.queued()), (1, 0));
+        drop(guard);
+        assert_eq!(recorder.in_flight(), 0);
+    }
+
+    #[test]
+    fn quantiles_are_of_what_was_added() {
+        let mut times = Times::default();
+        assert_eq!((times.quantile(0.5), times.max()), (None, None));
+        for ms in 1..=100 {
+            times.add(MS(ms));
+        }
+        let p50 = times.quantile(0.5).unwrap();
+        assert!((MS(50)..MS(51)).contains(&p50), "{p50:?}");
+        assert!(times.max().unwrap() >= MS(100));
+    }
+}

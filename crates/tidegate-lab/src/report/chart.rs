@@ -1,0 +1,170 @@
+//! One quantity over time, one line per run, as SVG.
+
+use std::error::Error;
+
+use plotters::prelude::*;
+
+use super::{Report, RunReport};
+use crate::series::Point;
+
+/// A quantity of the series, and how it is drawn.
+#[derive(Clone, Copy)]
+pub(super) struct Quantity {
+    pub(super) title: &'static str,
+    /// What the numbers are, in words.
+    pub(super) about: &'static str,
+    value: fn(&Point) -> Option<f64>,
+}
+
+pub(super) const QUANTITIES: [Quantity; 6] = [
+    Quantity {
+        title: "Limit",
+        about: "experts that may be at work at once",
+        value: |point| point.limit.map(f64::from),
+    },
+    Quantity {
+        title: "In flight",
+        about: "experts at work",
+        value: |point| Some(f64::from(point.in_flight)),
+    },
+    Quantity {
+        title: "Queued",
+        about: "experts waiting for the policy",
+        value: |point| Some(f64::from(point.queued)),
+    },
+    Quantity {
+        title: "Pool wait, ms",
+        about: "mean wait for a connection",
+        value: |point| point.pool_wait_ms,
+    },
+    Quantity {
+        title: "Free slots",
+        about: "connections idle or not yet open",
+        value: |point| Some(f64::from(point.free)),
+    },
+    Quantity {
+        title: "Throughput, experts/s",
+        about: "experts done per second, mean of the last half second",
+        value: |point| Some(point.experts_per_s),
+    },
+];
+
+/// Distinct to colour-blind eyes (the palette of Okabe and Ito), in the order of the runs.
+///
+/// Those of middle lightness come first: they stay readable when the dark theme turns lightness over.
+const COLOURS: [RGBColor; 6] = [
+    RGBColor(0xd5, 0x5e, 0x00),
+    RGBColor(0xcc, 0x79, 0xa7),
+    RGBColor(0x00, 0x72, 0xb2),
+    RGBColor(0x00, 0x9e, 0x73),
+    RGBColor(0xe6, 0x9f, 0x00),
+    RGBColor(0x56, 0xb4, 0xe9),
+];
+
+const SIZE: (u32, u32) = (520, 250);
+const TEXT_SIZE: u32 = 17;
+
+/// Points over which the throughput is averaged: single experts make a 100 ms count jump.
+const SMOOTHED: usize = 5;
+
+pub(super) fn colour(run: usize) -> RGBColor {
+    COLOURS[run % COLOURS.len()]
+}
+
+impl Quantity {
+    /// The values of a run; gaps are `None`.
+    fn values(&self, run: &RunReport) -> Vec<(f64, Option<f64>)> {
+        let raw: Vec<_> = run.series.iter().map(|point| (point.t_s, (self.value)(point))).collect();
+        if self.title.starts_with("Throughput") { smoothed(&raw) } else { raw }
+    }
+
+    /// The mean over the run, if there are values.
+    pub(super) fn mean(&self, run: &RunReport) -> Option<f64> {
+        let values: Vec<f64> = run.series.iter().filter_map(|point| (self.value)(point)).collect();
+        crate::num::ratio(values.iter().sum(), crate::num::to_f64(values.len() as u64))
+    }
+
+    /// The plot as an SVG element.
+    pub(super) fn draw(&self, report: &Report) -> Result<String, Box<dyn Error + Send + Sync>> {
+        let lines: Vec<_> = report.runs.iter().map(|run| self.values(run)).collect();
+        let values = || lines.iter().flatten().filter_map(|(_, value)| *value);
+        let top = values().fold(1.0, f64::max) * 1.05;
+        let last = lines.iter().flatten().map(|(t, _)| *t).fold(1.0, f64::max);
+        let mut svg = String::new();
+        {
+            let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
+            let mut chart = ChartBuilder::on(&area)
+                .margin(8)
+                .x_label_area_size(40)
+                .y_label_area_size(56)
+                .build_cartesian_2d(0.0..last, 0.0..top)
+                .map_err(|err| err.to_string())?;
+            chart
+                .configure_mesh()
+                .disable_x_mesh()
+                .x_labels(6)
+                .y_labels(5)
+                .x_desc("seconds")
+                .label_style(("sans-serif", TEXT_SIZE))
+                .axis_desc_style(("sans-serif", TEXT_SIZE))
+                .light_line_style(TRANSPARENT)
+                .bold_line_style(BLACK.mix(0.15))
+                .x_label_formatter(&|value| tick(*value, last))
+                .y_label_formatter(&|value| tick(*value, top))
+                .draw()
+                .map_err(|err| err.to_string())?;
+            for (run, line) in lines.iter().enumerate() {
+                for piece in pieces(line) {
+                    let style = colour(run).stroke_width(2);
+                    chart.draw_series(LineSeries::new(piece, style)).map_err(|err| err.to_string())?;
+                }
+            }
+            area.present().map_err(|err| err.to_string())?;
+        }
+        Ok(svg)
+    }
+}
+
+/// Small scales need a decimal, large ones none.
+fn tick(value: f64, top: f64) -> String {
+    if top < 5.0 { format!("{value:.1}") } else { format!("{value:.0}") }
+}
+
+fn smoothed(raw: &[(f64, Option<f64>)]) -> Vec<(f64, Option<f64>)> {
+    raw.iter()
+        .enumerate()
+        .map(|(i, (t, _))| {
+            let window: Vec<f64> =
+                raw[(i + 1).saturating_sub(SMOOTHED)..=i].iter().filter_map(|(_, value)| *value).collect();
+            let mean = crate::num::ratio(window.iter().sum(), crate::num::to_f64(window.len() as u64));
+            (*t, mean)
+        })
+        .collect()
+}
+
+/// Splits a line at its gaps.
+fn pieces(line: &[(f64, Option<f64>)]) -> Vec<Vec<(f64, f64)>> {
+    line.split(|(_, value)| value.is_none())
+        .map(|piece| piece.iter().filter_map(|(t, value)| value.map(|value| (*t, value))).collect::<Vec<_>>())
+        .filter(|piece| !piece.is_empty())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_broken_at_its_gaps() {
+        let line = [(0.1, Some(1.0)), (0.2, None), (0.3, None), (0.4, Some(2.0)), (0.5, Some(3.0))];
+        assert_eq!(pieces(&line), [vec![(0.1, 1.0)], vec![(0.4, 2.0), (0.5, 3.0)]]);
+    }
+
+    #[test]
+    fn smoothing_looks_back_only() {
+        let raw: Vec<_> =
+            [0.0, 10.0, 10.0, 10.0, 10.0, 10.0].iter().map(|value| (0.0, Some(*value))).collect();
+        let means: Vec<_> = smoothed(&raw).into_iter().filter_map(|(_, value)| value).collect();
+        assert!((means[0]).abs() < 1e-9 && (means[4] - 8.0).abs() < 1e-9 && (means[5] - 10.0).abs() < 1e-9);
+    }
+}

@@ -1,0 +1,175 @@
+//! One self-contained page: no script, no network, light and dark, down to a phone's width.
+
+use std::fmt::Write as _;
+
+use plotters::style::RGBColor;
+
+use super::chart::{QUANTITIES, Quantity, colour};
+use super::{Report, RunReport, sentence, table};
+use crate::failure::Failure;
+
+const STYLE: &str = include_str!("report.css");
+
+/// The page.
+///
+/// # Errors
+///
+/// If a plot cannot be drawn.
+pub(crate) fn html(report: &Report) -> Result<String, Failure> {
+    let mut page = String::new();
+    let workload = &report.workload;
+    push(
+        &mut page,
+        format_args!(
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta name=\"color-scheme\" content=\"light dark\">\n\
+             <title>Tidegate deep-scan: {} on {}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
+             <h1>Deep-scan: {}</h1>\n<p class=\"lead\">{}</p>\n",
+            workload.name,
+            report.machine.database,
+            workload.name,
+            escaped(&sentence(report)),
+        ),
+    );
+    push(&mut page, format_args!("<p>{}</p>\n", escaped(&setting(report))));
+    push_table(&mut page, report);
+    page.push_str("<h2>Over time</h2>\n<div class=\"plots\">\n");
+    for quantity in QUANTITIES {
+        push_plot(&mut page, report, quantity)?;
+    }
+    page.push_str("</div>\n");
+    for run in report.runs.iter().filter(|run| !run.decisions.is_empty()) {
+        push_decisions(&mut page, run);
+    }
+    for run in &report.runs {
+        push_sweep(&mut page, run);
+    }
+    page.push_str("</main>\n</body>\n</html>\n");
+    Ok(page)
+}
+
+/// Writing to a string cannot fail.
+fn push(page: &mut String, text: std::fmt::Arguments<'_>) {
+    let _ = page.write_fmt(text);
+}
+
+fn setting(report: &Report) -> String {
+    let w = &report.workload;
+    let m = &report.machine;
+    format!(
+        "{} jobs at a time, each with {} experts of {} {} queries that hold a connection for {} ms; think time {} ms; \
+         pool of {}, acquire timeout {} ms; {} s per policy; {}. {} {} and {} cores ({}, {}).",
+        w.jobs,
+        w.experts,
+        w.queries,
+        w.query_mode,
+        w.query_ms,
+        w.think_ms,
+        w.pool,
+        w.acquire_timeout_ms,
+        w.duration_s,
+        match w.shape {
+            "slowdown" => "queries take 5 times as long in the middle third",
+            "burst" => "jobs start for one second, then pause for one",
+            _ => "steady demand",
+        },
+        m.database,
+        m.database_version,
+        m.cores,
+        m.os,
+        m.arch
+    )
+}
+
+fn push_table(page: &mut String, report: &Report) {
+    page.push_str("<h2>Figures</h2>\n<div class=\"scroll\" role=\"region\" aria-label=\"Figures per policy\" tabindex=\"0\">\n<table>\n<thead><tr>");
+    for title in table::header() {
+        push(page, format_args!("<th scope=\"col\">{title}</th>"));
+    }
+    page.push_str("</tr></thead>\n<tbody>\n");
+    for (i, run) in report.runs.iter().enumerate() {
+        let row = table::row(run);
+        push(page, format_args!("<tr><th scope=\"row\">{}{}</th>", swatch(i), escaped(&row[0])));
+        for cell in &row[1..] {
+            push(page, format_args!("<td>{}</td>", escaped(cell)));
+        }
+        page.push_str("</tr>\n");
+    }
+    page.push_str("</tbody>\n</table>\n</div>\n");
+}
+
+fn push_plot(page: &mut String, report: &Report, quantity: Quantity) -> Result<(), Failure> {
+    let svg = quantity.draw(report).map_err(Failure::work)?;
+    let means: Vec<_> =
+        report.runs.iter().map(|run| format!("{} {}", run.policy, mean(quantity, run))).collect();
+    let label = format!("{} over time: {}.", quantity.title, means.join(", "));
+    push(
+        page,
+        format_args!(
+            "<figure>\n<figcaption><strong>{}</strong> <span>{}</span></figcaption>\n\
+             <div class=\"plot\" role=\"img\" aria-label=\"{}\">{svg}</div>\n<ul class=\"legend\">",
+            quantity.title,
+            quantity.about,
+            escaped(&label)
+        ),
+    );
+    for (i, run) in report.runs.iter().enumerate() {
+        push(page, format_args!("<li>{}{}: {}</li>", swatch(i), escaped(&run.policy), mean(quantity, run)));
+    }
+    page.push_str("</ul>\n</figure>\n");
+    Ok(())
+}
+
+fn mean(quantity: Quantity, run: &RunReport) -> String {
+    quantity.mean(run).map_or_else(|| "no value".to_owned(), |mean| format!("mean {mean:.1}"))
+}
+
+fn swatch(run: usize) -> String {
+    let RGBColor(r, g, b) = colour(run);
+    format!("<i class=\"swatch\" style=\"background:#{r:02x}{g:02x}{b:02x}\"></i>")
+}
+
+fn push_decisions(page: &mut String, run: &RunReport) {
+    push(
+        page,
+        format_args!(
+            "<details>\n<summary>Every change of the {} limit ({})</summary>\n<div class=\"scroll\">\n<table>\n\
+             <thead><tr><th scope=\"col\">at, s</th><th scope=\"col\">from</th><th scope=\"col\">to</th>\
+             <th scope=\"col\">reason</th></tr></thead>\n<tbody>\n",
+            escaped(&run.policy),
+            run.decisions.len()
+        ),
+    );
+    for change in &run.decisions {
+        let (t, from, to, reason) = (change.t_s, change.from, change.to, change.reason.replace('_', " "));
+        push(page, format_args!("<tr><td>{t:.1}</td><td>{from}</td><td>{to}</td><td>{reason}</td></tr>\n"));
+    }
+    page.push_str("</tbody>\n</table>\n</div>\n</details>\n");
+}
+
+fn push_sweep(page: &mut String, run: &RunReport) {
+    let (Some(limit), Some(sweep)) = (run.oracle_limit, &run.oracle_sweep) else { return };
+    push(
+        page,
+        format_args!(
+            "<details>\n<summary>What the oracle tried (it chose {limit})</summary>\n<div class=\"scroll\">\n<table>\n\
+             <thead><tr><th scope=\"col\">limit</th><th scope=\"col\">seconds</th><th scope=\"col\">experts/s</th>\
+             <th scope=\"col\">connection errors</th></tr></thead>\n<tbody>\n"
+        ),
+    );
+    for trial in sweep {
+        push(
+            page,
+            format_args!(
+                "<tr><td>{}</td><td>{:.1}</td><td>{:.1}</td><td>{}</td></tr>\n",
+                trial.limit, trial.duration_s, trial.experts_per_s, trial.connection_errors
+            ),
+        );
+    }
+    page.push_str("</tbody>\n</table>\n</div>\n</details>\n");
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

@@ -1,0 +1,101 @@
+//! One run: a workload under a policy, on a fresh pool, for its duration.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+
+use crate::db::Database;
+use crate::expert::Bench;
+use crate::failure::Failure;
+use crate::gate::Gate;
+use crate::jobs::job_after_job;
+use crate::policy::Policy;
+use crate::recorder::{Recorder, Tally};
+use crate::scan::Bounds;
+use crate::series::{Change, INTERVAL, Point, Sampler};
+use crate::workload::{QueryMode, Workload};
+
+/// What a run showed.
+#[derive(Clone, Debug)]
+pub(crate) struct Measured {
+    pub(crate) duration: Duration,
+    pub(crate) tally: Tally,
+    pub(crate) series: Vec<Point>,
+    pub(crate) changes: Vec<Change>,
+}
+
+/// How a run goes, for those who watch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Glimpse {
+    pub(crate) elapsed: Duration,
+    pub(crate) point: Point,
+    pub(crate) failures: u64,
+}
+
+/// Beyond what the longest expert can need, a job that still runs is hanging.
+const DRAIN_MARGIN: Duration = Duration::from_secs(10);
+
+/// Runs the workload under the policy and shows each point to `watch`.
+///
+/// # Errors
+///
+/// If the pool or the limiter cannot be set up. Errors of queries are counted, not returned.
+pub(crate) async fn run(
+    database: &Database,
+    workload: &Workload,
+    policy: Policy,
+    bounds: Bounds,
+    mut watch: impl FnMut(Glimpse),
+) -> Result<Measured, Failure> {
+    let pools = database.open(workload).await?;
+    let recorder = Arc::new(Recorder::new(Instant::now(), workload.duration));
+    let bench = Arc::new(Bench { pools, workload: workload.clone(), recorder: Arc::clone(&recorder) });
+    let gate = Gate::new(&bench, policy, bounds)?;
+    let mut sampler = Sampler::new(&bench);
+
+    let mut jobs = JoinSet::new();
+    for service in gate.services() {
+        jobs.spawn(job_after_job(Arc::clone(&bench), service));
+    }
+    let mut ticks = interval_at(Instant::now() + INTERVAL, INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        ticks.tick().await;
+        if recorder.is_over() {
+            break;
+        }
+        let point = sampler.take(&bench, &gate);
+        watch(Glimpse { elapsed: recorder.elapsed(), point, failures: recorder.failures() });
+    }
+    drain(&mut jobs, &recorder, workload).await?;
+    bench.pools.close().await;
+    let (series, changes) = sampler.into_parts();
+    Ok(Measured { duration: workload.duration, tally: recorder.totals(), series, changes })
+}
+
+/// Follows the jobs that still run to their end; they begin no more experts.
+async fn drain(jobs: &mut JoinSet<()>, recorder: &Recorder, workload: &Workload) -> Result<(), Failure> {
+    let ending = async {
+        while let Some(ended) = jobs.join_next().await {
+            ended.map_err(|err| Failure::work(format_args!("a job broke down: {err}")))?;
+        }
+        Ok(())
+    };
+    match timeout(longest_expert(workload) + DRAIN_MARGIN, ending).await {
+        Ok(ended) => ended,
+        Err(_) => {
+            recorder.jobs_dropped(jobs.len() as u64);
+            jobs.shutdown().await;
+            Ok(())
+        }
+    }
+}
+
+fn longest_expert(workload: &Workload) -> Duration {
+    let in_turn = if workload.query_mode == QueryMode::Parallel { 1 } else { workload.queries };
+    // The slowest query of the workload, and a wait for the pool and for SQLite's writer.
+    let slowest = workload.query_time_at(workload.duration / 2).max(workload.query_time);
+    workload.think_time + (slowest + workload.acquire_timeout * 2) * in_turn
+}

@@ -1,0 +1,99 @@
+//! `tidegate deep-scan` from its command line to its report; what it makes is removed however it ends.
+
+use std::io::{IsTerminal, stderr};
+
+use crate::args::DeepScanArgs;
+use crate::db::Database;
+use crate::failure::Failure;
+use crate::machine::Machine;
+use crate::oracle::run_best;
+use crate::policy::Policy;
+use crate::progress::Progress;
+use crate::report::{Report, RunReport, html, sentence, table};
+use crate::run::run;
+use crate::scan::Scan;
+use crate::signals::Signals;
+use crate::{say, say_aside};
+
+/// Runs it. `true` means that everything went well: the adaptive run, if there was one, had no connection error.
+///
+/// # Errors
+///
+/// Bad input, before any run; a database that fails while the schema is made; a signal; a report that cannot be written.
+pub(crate) async fn deep_scan(args: &DeepScanArgs) -> Result<bool, Failure> {
+    let mut scan = Scan::from_args(args)?;
+    // From here on a signal is a reason to clean up, not to die.
+    let mut signals = Signals::listen()?;
+    let database = tokio::select! {
+        connected = Database::connect(&scan.target) => connected?,
+        signal = signals.next() => return Err(Failure::Interrupted(signal)),
+    };
+    let worked = tokio::select! {
+        worked = measure(&database, &scan) => worked,
+        signal = signals.next() => Err(Failure::Interrupted(signal)),
+    };
+    if matches!(worked, Err(Failure::Interrupted(_))) {
+        say_aside("stopping: removing what the run made (once more to leave it behind)");
+    }
+    let place = database.place();
+    let removed = tokio::select! {
+        removed = database.remove() => removed,
+        signal = signals.next() => Err(Failure::LeftBehind { signal, place }),
+    };
+    let report = match (worked, removed) {
+        (Ok(report), Ok(())) => report,
+        (Err(failure), Ok(())) | (Ok(_), Err(failure)) => return Err(failure),
+        // What is left behind matters more than that the user wanted to stop.
+        (Err(Failure::Interrupted(_)), Err(left)) => return Err(left),
+        (Err(failure), Err(left)) => {
+            say_aside(&left.to_string());
+            return Err(failure);
+        }
+    };
+    say(&format!("{}\n{}\n", table(&report), sentence(&report)));
+    if let Some(file) = scan.json.take() {
+        file.write(&serde_json::to_string(&report)?)?;
+    }
+    if let Some(file) = scan.report.take() {
+        file.write(&html(&report)?)?;
+    }
+    Ok(report.adaptive_connection_errors() == 0)
+}
+
+async fn measure(database: &Database, scan: &Scan) -> Result<Report, Failure> {
+    let is_terminal = stderr().is_terminal();
+    say_aside(&format!(
+        "{} {}: making {} with {} rows",
+        database.kind(),
+        database.version(),
+        database.place(),
+        crate::db::ROWS
+    ));
+    database.create(&scan.target).await?;
+    let mut report = Report::of(&scan.workload, &scan.policies, scan.bounds, Machine::with(database));
+    for &policy in &scan.policies {
+        report.runs.push(measure_policy(database, scan, policy, is_terminal).await?);
+    }
+    Ok(report)
+}
+
+async fn measure_policy(
+    database: &Database,
+    scan: &Scan,
+    policy: Policy,
+    is_terminal: bool,
+) -> Result<RunReport, Failure> {
+    let workload = &scan.workload;
+    let progress = Progress::begin(policy.to_string(), workload.duration, is_terminal);
+    let show = |glimpse| progress.show(glimpse);
+    let run_report = match policy {
+        Policy::Oracle => {
+            let (best, sweep, measured) =
+                run_best(database, workload, |step| progress.sweep(step), show).await?;
+            RunReport::new(policy, &measured).with_sweep(best, sweep)
+        }
+        _ => RunReport::new(policy, &run(database, workload, policy, scan.bounds, show).await?),
+    };
+    progress.end(run_report.summary());
+    Ok(run_report)
+}
