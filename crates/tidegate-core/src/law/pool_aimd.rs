@@ -33,7 +33,8 @@ use crate::{
 /// It decides once per *round* (as many acquires as there were calls in flight), so it moves at the speed of the work:
 ///
 /// - acquires timed out, or calls reported overload: halve, once per recovery epoch;
-/// - `x` above the target: shrink by the surplus of waiters, by at most half;
+/// - `x` above the target in front of a busy pool, for two rounds: shrink by the surplus of waiters, by at most 15%; a wait
+///   that nears the acquire timeout: at once, and by up to half;
 /// - the limit held work back and the pool has free connections: jump to the limit that would fill it, by Little's law;
 /// - the limit held work back and the wait is below target: one more, or 2%;
 /// - nobody came near the limit: forget the unproven part of it.
