@@ -67,6 +67,9 @@ const TEXT_SIZE: u32 = 17;
 /// Points over which the throughput is averaged: single experts make a 100 ms count jump.
 const SMOOTHED: usize = 5;
 
+/// A line is broken where there was no value for longer than this, in seconds.
+const GAP_MAX_S: f64 = 1.0;
+
 pub(super) fn colour(run: usize) -> RGBColor {
     COLOURS[run % COLOURS.len()]
 }
@@ -116,6 +119,10 @@ impl Quantity {
             for (run, line) in lines.iter().enumerate() {
                 for piece in pieces(line) {
                     let style = colour(run).stroke_width(2);
+                    // A line of one point is invisible.
+                    let lone = piece.first().copied().filter(|_| piece.len() == 1);
+                    let dot = lone.map(|point| Circle::new(point, 2, colour(run).filled()));
+                    chart.draw_series(dot).map_err(|err| err.to_string())?;
                     chart.draw_series(LineSeries::new(piece, style)).map_err(|err| err.to_string())?;
                 }
             }
@@ -142,12 +149,18 @@ fn smoothed(raw: &[(f64, Option<f64>)]) -> Vec<(f64, Option<f64>)> {
         .collect()
 }
 
-/// Splits a line at its gaps.
+/// Joins the values to lines, over short gaps: with slow queries nothing may end in an interval, and yet time goes on.
 fn pieces(line: &[(f64, Option<f64>)]) -> Vec<Vec<(f64, f64)>> {
-    line.split(|(_, value)| value.is_none())
-        .map(|piece| piece.iter().filter_map(|(t, value)| value.map(|value| (*t, value))).collect::<Vec<_>>())
-        .filter(|piece| !piece.is_empty())
-        .collect()
+    let mut pieces: Vec<Vec<(f64, f64)>> = Vec::new();
+    for (t, value) in line.iter().filter_map(|(t, value)| value.map(|value| (*t, value))) {
+        match pieces.last_mut() {
+            Some(piece) if piece.last().is_some_and(|(before, _)| t - before <= GAP_MAX_S) => {
+                piece.push((t, value))
+            }
+            _ => pieces.push(vec![(t, value)]),
+        }
+    }
+    pieces
 }
 
 #[cfg(test)]
@@ -155,9 +168,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_broken_at_its_gaps() {
-        let line = [(0.1, Some(1.0)), (0.2, None), (0.3, None), (0.4, Some(2.0)), (0.5, Some(3.0))];
-        assert_eq!(pieces(&line), [vec![(0.1, 1.0)], vec![(0.4, 2.0), (0.5, 3.0)]]);
+    fn a_line_goes_over_short_gaps_and_is_broken_at_long_ones() {
+        let line = [(0.1, Some(1.0)), (0.2, None), (0.3, Some(2.0)), (0.4, None), (1.5, Some(3.0))];
+        assert_eq!(pieces(&line), [vec![(0.1, 1.0), (0.3, 2.0)], vec![(1.5, 3.0)]]);
+    }
+
+    /// Slow queries leave every other interval without a value; the quantity must be seen all the same.
+    #[test]
+    fn every_value_is_drawn() {
+        let spread: Vec<_> =
+            (0..40).map(|i| (f64::from(i) / 10.0, (i % 2 == 0).then_some(f64::from(i)))).collect();
+        assert_eq!(pieces(&spread).concat().len(), 20);
+        assert_eq!(pieces(&spread).len(), 1);
     }
 
     #[test]
