@@ -7,6 +7,8 @@ published=(tidegate-core tidegate-limiter tidegate-tower tidegate-sqlx tidegate)
 check_toolchain() {
     local promised here
     command -v cc >/dev/null || install_packages gcc libc6-dev
+    # A minimal Rust lacks these two; they are part of the toolchain, not of Debian's packages.
+    { cargo fmt --version && cargo clippy --version; } >/dev/null 2>&1 || rustup component add rustfmt clippy
     promised=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
     here=$(rustc --version | cut -d ' ' -f 2)
     echo "rust-version is $promised, this is Rust $here"

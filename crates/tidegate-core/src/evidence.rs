@@ -38,7 +38,10 @@ pub struct PoolEvidence {
     pub pending: u32,
     /// Connections our callers hold.
     pub held: u32,
-    /// How long the oldest of the pending callers has been waiting; zero if none is.
+    /// How long the oldest of the callers in the pool's line has been waiting; zero if none is.
+    ///
+    /// A caller that began before one that was served is not in line any more, but stuck while its connection is opened or
+    /// tested; it does not count here.
     pub oldest_pending: Duration,
     /// Sums over what happened. From a probe: since the pool was made. In an [`Evidence`]: since the previous tick.
     pub activity: PoolActivity,
@@ -78,7 +81,7 @@ impl PoolReading {
     /// Connections a caller could have at once or by opening one: idle + (max − open).
     #[must_use]
     pub const fn free(&self) -> u32 {
-        self.idle + self.max.saturating_sub(self.open)
+        self.idle.saturating_add(self.max.saturating_sub(self.open))
     }
 }
 

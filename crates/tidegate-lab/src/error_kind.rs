@@ -42,7 +42,7 @@ impl ErrorKind {
 
     fn of_mysql(number: u16) -> Self {
         match number {
-            1040 | 1203 => Self::TooManyConnections,
+            1040 | 1203 | 1226 => Self::TooManyConnections,
             1053 | 1152 | 1927 => Self::Connection,
             1205 => Self::LockTimeout,
             1213 => Self::Deadlock,
@@ -110,6 +110,7 @@ mod tests {
     fn mysql_numbers_have_kinds() {
         assert_eq!(ErrorKind::of_mysql(1040), ErrorKind::TooManyConnections);
         assert_eq!(ErrorKind::of_mysql(1203), ErrorKind::TooManyConnections);
+        assert_eq!(ErrorKind::of_mysql(1226), ErrorKind::TooManyConnections);
         assert_eq!(ErrorKind::of_mysql(1205), ErrorKind::LockTimeout);
         assert_eq!(ErrorKind::of_mysql(1213), ErrorKind::Deadlock);
         assert_eq!(ErrorKind::of_mysql(1064), ErrorKind::Other);

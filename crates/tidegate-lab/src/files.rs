@@ -31,6 +31,8 @@ impl OutFile {
             let reason = err.kind();
             Fault::new(field, path.display(), format_args!("a path of a file that can be written ({reason})"))
         };
+        // Through a symbolic link, not over it.
+        let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let sink = match path.metadata() {
             Ok(meta) if meta.is_dir() => return Err(fault(io::ErrorKind::IsADirectory.into())),
             Ok(meta) if !meta.is_file() => {

@@ -2,13 +2,15 @@
 
 use std::io;
 
-/// Ctrl-C, and on Unix SIGTERM. While one listens, neither ends the process by itself.
+/// Ctrl-C, and on Unix SIGTERM and SIGHUP (the terminal is gone). While one listens, neither ends the process by itself.
 #[derive(Debug)]
 pub(crate) struct Signals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    hangup: tokio::signal::unix::Signal,
     #[cfg(windows)]
     interrupt: tokio::signal::windows::CtrlC,
 }
@@ -17,12 +19,18 @@ pub(crate) struct Signals {
 const SIGINT: u8 = 2;
 #[cfg(unix)]
 const SIGTERM: u8 = 15;
+#[cfg(unix)]
+const SIGHUP: u8 = 1;
 
 impl Signals {
     #[cfg(unix)]
     pub(crate) fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
 
     #[cfg(windows)]
@@ -36,6 +44,7 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => SIGINT,
             _ = self.terminate.recv() => SIGTERM,
+            _ = self.hangup.recv() => SIGHUP,
         }
         #[cfg(windows)]
         {

@@ -151,10 +151,12 @@ fn remember(shared: &Shared, record: DecisionRecord) {
 }
 
 impl Drop for Driver {
-    /// Nobody else could take the brake off.
+    /// The limiter outlives its driver only if the law or the probe panicked, or the runtime was shut down. Then nobody else
+    /// could take the brake off, and nobody will move the limit.
     fn drop(&mut self) {
         if let Some(shared) = self.shared.upgrade() {
             shared.gate.set_brake(false);
+            shared.telemetry.driver_ended(&shared.name);
         }
     }
 }

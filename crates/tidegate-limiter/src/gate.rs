@@ -161,7 +161,12 @@ impl Gate {
     /// Takes a permit without waiting for it, also where only a sleeping driver has closed the fast path.
     pub(crate) fn try_enter(&self) -> bool {
         self.try_take(Kind::Permit)
-            || self.gated(|queue| self.take_if_first(queue, Kind::Permit, Line::Ordinary))
+            || self.gated(|queue| {
+                let is_admitted = self.take_if_first(queue, Kind::Permit, Line::Ordinary);
+                // A caller that does not wait was held back all the same.
+                queue.held_back |= !is_admitted && !queue.is_braked;
+                is_admitted
+            })
     }
 
     /// Runs `act` with the fast path closed, and wakes a sleeping driver: there is work.

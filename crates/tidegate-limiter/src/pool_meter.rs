@@ -73,6 +73,9 @@ struct Counts {
     /// Whether a connection was ever lent out whose return will not be seen.
     untracked: bool,
     activity: PoolActivity,
+    /// The latest beginning of an acquire that was granted. Older ones that still wait are not in line any more: their
+    /// turn has come, and opening or testing their connection hangs.
+    served: Option<Instant>,
     /// Up to when the counts are integrated.
     integrated: Option<Instant>,
     /// The pool's own count of used connections when it was last shown.
@@ -153,8 +156,10 @@ impl PoolMeter {
         evidence.reading = reading;
         evidence.pending = counts.waiting.len();
         evidence.held = counts.held();
-        evidence.oldest_pending =
-            counts.waiting.oldest().map_or(Duration::ZERO, |started| now.saturating_duration_since(started));
+        evidence.oldest_pending = counts
+            .waiting
+            .oldest_after(counts.served)
+            .map_or(Duration::ZERO, |started| now.saturating_duration_since(started));
         evidence.activity = counts.activity;
         evidence
     }
@@ -227,6 +232,7 @@ impl PoolWait {
         *counter += 1;
         if matches!(end, End::Granted) {
             counts.held += 1;
+            counts.served = counts.served.max(Some(self.started));
         }
         drop(counts);
         // A recorder is foreign code, so it is called after the lock is released.

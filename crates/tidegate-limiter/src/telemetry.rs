@@ -95,6 +95,11 @@ impl Telemetry {
         tracing::info!(target: "tidegate::brake", limiter, on, "an acquire has waited long: nobody is admitted while it is on");
     }
 
+    pub(crate) fn driver_ended(&self, limiter: &str) {
+        self.braked.set(0.0);
+        tracing::warn!(target: "tidegate::driver", limiter, "the driver has ended before its limiter: the limit stays as it is");
+    }
+
     pub(crate) fn tick(&self, limiter: &str, tick: &Tick, now: &Observation, decision: &Decision) {
         self.limit.set(now.limit);
         self.in_flight.set(now.in_flight);

@@ -47,7 +47,8 @@
 //! | `sqlx` | `MeteredPool`, `classify_sqlx`, for the drivers your own sqlx features bring | yes |
 //! | `postgres`, `mysql`, `sqlite` | `sqlx` with sqlx's driver of that name | no |
 //!
-//! Features add names; none changes what another does.
+//! Features add names; none changes what another does, but for one case: MySQL's own error numbers are known to
+//! `classify_sqlx` only with `mysql`.
 
 pub use tidegate_core::{
     Bound, ConfigChecks, ConfigError, ControlLaw, Decision, Demand, Evidence, Fixed, MAX_LIMIT, Outcome,

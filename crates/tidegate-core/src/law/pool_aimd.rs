@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use self::constants::{
     BACKOFF_MAX, BACKOFF_MILD, BACKOFF_MIN, BACKOFF_STANDING, BOUND_SHARE, BRAKE_SHARE, EPOCH_MAX, EPOCH_MIN,
-    HALF_LIFE, INCREASE, INCREASE_SHARE, JUMP_MAX, KEEP, MILD_WAIT, POOL_MULTIPLE, QUEUE_FACTOR,
+    FADE_STEP, HALF_LIFE, INCREASE, INCREASE_SHARE, JUMP_MAX, KEEP, MILD_WAIT, POOL_MULTIPLE, QUEUE_FACTOR,
     RESIDENCE_TURNS, SPAN_MAX, TARGET_MAX, TARGET_MIN, THREAT_SHARE, TIMEOUT_SHARE, UTILISATION_BUSY,
     UTILISATION_FULL, UTILISATION_GOAL, UTILISATION_WEIGHT,
 };
@@ -61,6 +61,8 @@ pub struct PoolAimd {
     /// The permits out, integrated over the last two turns of them, and how many came back in that time.
     occupied_seconds: f64,
     completions: f64,
+    /// How long nobody has come near the limit, since it last faded for that.
+    unproven: Duration,
     /// No shrink for losses before this moment: the calls that were already out may still fail.
     epoch_end: Timestamp,
     last_tick: Timestamp,
@@ -88,6 +90,7 @@ impl PoolAimd {
             was_above: false,
             occupied_seconds: 0.0,
             completions: 0.0,
+            unproven: Duration::ZERO,
             epoch_end: Timestamp::default(),
             last_tick: Timestamp::default(),
             round: Round::first(1),
@@ -191,7 +194,7 @@ impl PoolAimd {
             return (reason, Some(terms));
         }
         let faded = self.fade(elapsed, demand);
-        let Some(pool) = pool.filter(|pool| pool.activity.grants > 0 || pool.pending > 0) else {
+        let Some(pool) = pool.filter(|pool| has_traffic(pool)) else {
             let reason = if faded { Reason::LowDemand } else { Reason::NoEvidence };
             return (reason, None);
         };
@@ -220,7 +223,7 @@ impl PoolAimd {
         true
     }
 
-    /// Timeouts and refusals: the connections we hold now are what the pool could really serve.
+    /// Timeouts and refusals: half of what was out, once per recovery epoch.
     fn shrink_for_losses(&mut self, now: Timestamp, evidence: &Evidence) -> Option<(Reason, Terms)> {
         let demand = &evidence.demand;
         let pool = evidence.pool.unwrap_or_default();
@@ -233,9 +236,8 @@ impl PoolAimd {
         let terms = Terms { losses, ..self.gauges(demand, &pool) };
         if now >= self.epoch_end {
             let half = BACKOFF_MIN * self.proven(demand);
-            let served = evidence.pool.map_or(half, |pool| f64::from(pool.held));
             self.epoch_end = now + self.epoch();
-            self.set(half.min(served), demand);
+            self.set(half, demand);
         }
         Some((reason, terms))
     }
@@ -253,9 +255,14 @@ impl PoolAimd {
         let (effective, peak) = (self.effective().0, f64::from(demand.in_flight_peak));
         let floor = (2.0 * peak).max(self.rest_limit());
         if demand.held_back || peak >= effective / 2.0 || self.raw_limit <= floor {
+            self.unproven = Duration::ZERO;
             return false;
         }
-        let halvings = elapsed.as_secs_f64() / HALF_LIFE.as_secs_f64();
+        self.unproven = self.unproven.saturating_add(elapsed);
+        if self.unproven < FADE_STEP {
+            return false;
+        }
+        let halvings = std::mem::take(&mut self.unproven).as_secs_f64() / HALF_LIFE.as_secs_f64();
         self.raw_limit = floor.max(self.raw_limit.min(self.max()) * (-halvings).exp2());
         true
     }
@@ -378,6 +385,11 @@ impl ControlLaw for PoolAimd {
     fn is_settled(&self) -> bool {
         self.raw_limit <= self.rest_limit()
     }
+}
+
+/// Whether the pool showed anything of us: a query that takes longer than a tick is held all through it.
+fn has_traffic(pool: &PoolEvidence) -> bool {
+    pool.activity.grants > 0 || pool.pending > 0 || !pool.activity.held_time.is_zero()
 }
 
 /// `part / whole`, where nothing of nothing is nothing.

@@ -61,6 +61,10 @@ fn without_secrets(url: &Url) -> String {
     shown.set_fragment(None);
     // Fails for URLs that cannot have a password, which then have none.
     let _ = shown.set_password(None);
+    // A password with an unescaped slash is read as part of the path.
+    if shown.path().contains('@') {
+        shown.set_path("…");
+    }
     shown.to_string()
 }
 
@@ -71,6 +75,8 @@ fn sqlite_folder(url: &str) -> Result<PathBuf, Fault> {
     let fault = |given: &str| {
         Fault::new("database_url", given, "sqlite://path/file in a directory that exists; not in memory")
     };
+    // Options may hold a secret.
+    let url = url.split('?').next().unwrap_or_default();
     let rest = url.trim_start_matches("sqlite:").trim_start_matches("//");
     let path = rest.split('?').next().unwrap_or_default();
     if path.is_empty() || path.starts_with(':') {

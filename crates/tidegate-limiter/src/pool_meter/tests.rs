@@ -101,6 +101,27 @@ async fn oldest_pending_is_the_age_of_the_oldest_wait_alive() {
     assert_eq!(oldest(), Duration::ZERO);
 }
 
+/// One connection that hangs while it is opened must not look like a pool that serves nobody.
+#[tokio::test(start_paused = true)]
+async fn who_was_passed_over_is_stuck_and_not_in_line() {
+    let meter = meter();
+    let oldest = || meter.evidence(reading(0)).oldest_pending;
+    let stuck = meter.begin(reading(0));
+    advance(SECOND).await;
+    let served = meter.begin(reading(0));
+    advance(SECOND).await;
+    let in_line = meter.begin(reading(0));
+    advance(SECOND).await;
+    assert_eq!(oldest(), 3 * SECOND);
+    let lent = served.granted();
+    assert_eq!(oldest(), SECOND);
+    drop(in_line);
+    assert_eq!(oldest(), Duration::ZERO);
+    // It is pending all the same, until it gives up.
+    assert_eq!(meter.evidence(reading(0)).pending, 1);
+    drop((stuck, lent));
+}
+
 #[tokio::test(start_paused = true)]
 async fn use_lasts_until_the_guard_is_dropped() {
     let meter = meter();

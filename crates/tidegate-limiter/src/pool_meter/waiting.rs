@@ -30,9 +30,19 @@ impl Waiting {
         self.len
     }
 
-    /// When the oldest of those who wait began.
-    pub(super) fn oldest(&self) -> Option<Instant> {
-        self.oldest.map(|index| self.nodes[index].started)
+    /// When the oldest of those who wait and began after `moment` began.
+    ///
+    /// It passes over the older ones, of which there are few: those whose turn has come and who are stuck elsewhere.
+    pub(super) fn oldest_after(&self, moment: Option<Instant>) -> Option<Instant> {
+        let mut next = self.oldest;
+        while let Some(index) = next {
+            let node = &self.nodes[index];
+            if moment.is_none_or(|moment| node.started > moment) {
+                return Some(node.started);
+            }
+            next = node.newer;
+        }
+        None
     }
 
     /// Adds a waiter that began at `started`, not before those already here.
@@ -104,7 +114,7 @@ mod tests {
                 }
                 most = most.max(model.len());
                 prop_assert_eq!(list.len() as usize, model.len());
-                prop_assert_eq!(list.oldest(), model.first().map(|(started, _)| *started));
+                prop_assert_eq!(list.oldest_after(None), model.first().map(|(started, _)| *started));
                 prop_assert_eq!(list.nodes.len(), most, "nodes are used again");
             }
         }

@@ -201,6 +201,16 @@ async fn the_law_hears_of_peak_completions_overloads_and_the_queue() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_caller_that_does_not_wait_is_held_back_too() {
+    let law = Told::new(1);
+    let limiter = told(&law);
+    let _one = limiter.try_acquire().unwrap();
+    assert!(limiter.try_acquire().is_err());
+    a_few_ticks().await;
+    assert!(law.seen().iter().any(|evidence| evidence.demand.held_back));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_driver_sleeps_without_work_and_wakes_with_it() {
     let law = Told::new(2);
     let limiter = told(&law);

@@ -60,6 +60,8 @@ pub(super) const SPAN_MAX: f64 = 0.5;
 
 /// An unproven limit halves in this time.
 pub(super) const HALF_LIFE: Duration = Duration::from_secs(5);
+/// It fades in steps of this length, so that each step is a decision worth telling.
+pub(super) const FADE_STEP: Duration = Duration::from_secs(1);
 /// After a shrink for timeouts, no other one for at least this long…
 pub(super) const EPOCH_MIN: Duration = Duration::from_millis(100);
 /// …and at most this long; in between, for the mean time of a call.

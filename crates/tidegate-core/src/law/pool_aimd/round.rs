@@ -70,7 +70,8 @@ impl Round {
 
     /// The first round of all: no earlier limit shows in it, so it is measured from its start.
     pub(super) fn first(limit: u32) -> Self {
-        Self { is_measuring: true, ..Self::new(limit, &Demand::default()) }
+        // Nor is there an earlier tick that could tell others' connections from those being opened for us.
+        Self { is_measuring: true, others_before: u32::MAX, ..Self::new(limit, &Demand::default()) }
     }
 
     /// Grants needed to end the round.
@@ -83,7 +84,9 @@ impl Round {
         let activity = &pool.activity;
         self.grants += activity.grants;
         self.limit_bound |= demand.held_back;
-        self.drained |= demand.in_flight <= limit;
+        // Calls that are out above the limit and ask for nothing, thinking, need not be waited for.
+        let asks_for_nothing = pool.pending == 0 && pool.reading.free() > 0;
+        self.drained |= demand.in_flight <= limit || asks_for_nothing;
         // What is used and not held may be a connection that is being opened, tested or returned for one of ours. That is
         // over by the next tick; connections that others use are still there.
         let others = pool.reading.used().saturating_sub(pool.held);

@@ -256,11 +256,11 @@ fn lossy(held: u32, timeouts: u64) -> Evidence {
 }
 
 #[test]
-fn a_timeout_halves_the_limit_or_takes_it_to_the_connections_held() {
+fn a_timeout_halves_what_was_out() {
     let decision = Bench::starting_at(10).tick(&lossy(20, 3), 5, Reason::PoolTimeout);
     assert_eq!(decision.terms.unwrap().losses, 3);
-    Bench::starting_at(10).tick(&lossy(3, 1), 3, Reason::PoolTimeout);
-    Bench::starting_at(10).tick(&lossy(0, 1), 1, Reason::PoolTimeout);
+    // Calls that think hold no connection: those held say nothing about how many calls there may be.
+    Bench::starting_at(10).tick(&lossy(0, 1), 5, Reason::PoolTimeout);
     // Ten of a hundred were out: half of those.
     Bench::starting_at(100).tick(&lossy(20, 1), 5, Reason::PoolTimeout);
 }
@@ -416,9 +416,12 @@ fn a_round_lasts_for_as_many_grants_as_calls_were_in_flight_and_at_least_ten() {
     bench.tick(&tick(10, 1), 10, Reason::RoundOpen); // the skipped half ends with this tick
     bench.tick(&tick(10, 4), 10, Reason::RoundOpen);
     bench.tick(&tick(10, 1), 23, Reason::FreeConnections);
-    // The next one began with 10 in flight and 5 queued: it needs 15. A tick without grants is no part of it.
+    // The next one began with 10 in flight and 5 queued: it needs 15. In a tick without grants, connections are
+    // held all the same; one without anything is no part of it.
     bench.tick(&tick(15, 8), 23, Reason::RoundOpen);
-    bench.tick(&tick(15, 0), 23, Reason::NoEvidence);
+    bench.tick(&tick(15, 0), 23, Reason::RoundOpen);
+    let nothing = busy_but((15, 0, 0, 8), |_, pool| pool.activity = PoolActivity::default());
+    bench.tick(&nothing, 23, Reason::NoEvidence);
     bench.tick(&tick(15, 6), 23, Reason::RoundOpen);
     bench.tick(&tick(15, 1), 35, Reason::FreeConnections);
 }
@@ -454,10 +457,18 @@ fn a_round_is_not_measured_before_a_shrink_has_drained() {
     let mut bench = Bench::starting_at(10);
     bench.tick(&lossy(20, 1), 5, Reason::PoolTimeout);
     for _ in 0..5 {
-        bench.tick(&busy(6, 0, 6, 6), 5, Reason::RoundOpen);
+        bench.tick(&busy(6, 1, 6, 6), 5, Reason::RoundOpen);
     }
     bench.tick(&busy(5, 0, 5, 5), 5, Reason::RoundOpen);
     bench.tick(&busy(5, 0, 5, 5), 19, Reason::FreeConnections);
+}
+
+/// What happened: after a hang, 40 calls that think for long kept a limit of 2 from growing, with 18 connections free.
+#[test]
+fn calls_above_the_limit_that_ask_for_nothing_do_not_hold_a_round_up() {
+    let mut bench = Bench::starting_at(2);
+    bench.tick(&busy(40, 0, 2, 2), 2, Reason::RoundOpen);
+    bench.tick(&busy(40, 0, 2, 2), 16, Reason::FreeConnections);
 }
 
 #[test]
