@@ -194,6 +194,9 @@ impl PoolAimd {
             return (reason, Some(terms));
         }
         let faded = self.fade(elapsed, demand);
+        if let Some(pool) = pool.filter(|pool| !has_traffic(pool)) {
+            self.round.others(pool);
+        }
         let Some(pool) = pool.filter(|pool| has_traffic(pool)) else {
             let reason = if faded { Reason::LowDemand } else { Reason::NoEvidence };
             return (reason, None);

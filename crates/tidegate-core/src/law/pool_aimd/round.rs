@@ -87,10 +87,7 @@ impl Round {
         // Calls that are out above the limit and ask for nothing, thinking, need not be waited for.
         let asks_for_nothing = pool.pending == 0 && pool.reading.free() > 0;
         self.drained |= demand.in_flight <= limit || asks_for_nothing;
-        // What is used and not held may be a connection that is being opened, tested or returned for one of ours. That is
-        // over by the next tick; connections that others use are still there.
-        let others = pool.reading.used().saturating_sub(pool.held);
-        let others_at_tick = others.min(std::mem::replace(&mut self.others_before, others));
+        let others = self.others(pool);
         let is_skipping = !self.is_measuring && to_f64(self.grants) < SKIP * self.need();
         if !self.drained || is_skipping {
             return;
@@ -102,11 +99,20 @@ impl Round {
             self.measured += activity.grants;
             self.pending_seconds += activity.pending_time.as_secs_f64();
             self.held_seconds += activity.held_time.as_secs_f64();
-            self.others_at_ticks += f64::from(others_at_tick);
+            self.others_at_ticks += f64::from(others);
             self.in_flight_at_ticks += f64::from(demand.in_flight);
             self.ticks += 1;
         }
         self.is_measuring = true;
+    }
+
+    /// Connections used by others than our callers; to be asked at every tick.
+    ///
+    /// What is used and not held may be a connection that is being opened, tested or returned for one of ours. That is over
+    /// by the next tick; connections that others use are still there.
+    pub(super) fn others(&mut self, pool: &PoolEvidence) -> u32 {
+        let others = pool.reading.used().saturating_sub(pool.held);
+        others.min(std::mem::replace(&mut self.others_before, others))
     }
 
     /// Whether anything was granted in this round, after the shrink before it took effect.

@@ -110,6 +110,24 @@ fn the_first_round_of_all_is_measured_from_its_start() {
 }
 
 #[test]
+fn the_first_round_knows_who_was_there_before() {
+    // Others hold 15 when we come.
+    let quiet = busy_but((0, 0, 0, 15), |demand, pool| {
+        (demand.held_back, pool.activity) = (false, PoolActivity::default());
+    });
+    let mut bench = Bench::newborn(PoolAimdConfig::default());
+    bench.tick(&quiet, 10, Reason::NoEvidence);
+    bench.tick(&busy(10, 0, 5, 20), 11, Reason::Probe);
+    // Nobody was there: what is used and not held is being opened for us. 10 × 0.95 / (5 / 20) = 38.
+    let nobody = busy_but((0, 0, 0, 0), |demand, pool| {
+        (demand.held_back, pool.activity) = (false, PoolActivity::default());
+    });
+    let mut bench = Bench::newborn(PoolAimdConfig::default());
+    bench.tick(&nobody, 10, Reason::NoEvidence);
+    bench.tick(&busy(10, 0, 5, 20), 38, Reason::FreeConnections);
+}
+
+#[test]
 fn a_jump_counts_from_what_was_in_flight() {
     // 14 of 20 in flight on average: 14 × 0.95 / 0.5 = 26.6, not 38.
     let evidence = busy_but((14, 0, 10, 10), |demand, _| demand.in_flight_peak = 20);
