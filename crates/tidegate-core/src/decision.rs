@@ -152,7 +152,7 @@ pub struct Terms {
     pub wait_ratio: f64,
     /// The wait ratio that is accepted.
     pub target_ratio: f64,
-    /// Share of the pool's connections in use by anybody, 0 to 1.
+    /// Share of the pool's connections in use by anybody, 0 to 1; above 1 for a moment after the pool was resized down.
     pub utilisation: f64,
     /// Mean permits out.
     pub in_flight: f64,
