@@ -152,3 +152,17 @@ async fn one_event_per_decision_with_its_reason_and_none_per_call() {
     assert!(lines[1].contains("limit 5 → 2: configured") && lines[1].contains("wait_ratio="));
     assert!(lines[2].contains("tidegate::brake") && lines[2].contains("on=true"));
 }
+
+#[test]
+fn a_driver_that_ends_before_its_limiter_says_so() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let limiter = runtime.block_on(async { Limiter::builder().fixed(1).build().unwrap() });
+    drop(runtime);
+    let lines = log.lines();
+    assert!(lines.len() == 1 && lines[0].contains("tidegate::driver"), "{lines:#?}");
+    drop(limiter);
+}
