@@ -35,6 +35,8 @@ impl Decision {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
+    /// Callers gave up on calls that had been out for much longer than usual: the database may hang.
+    Abandoned,
     /// The round ended with nothing to change: the limit did not hold work back, or the wait is near its target.
     Balanced,
     /// Somebody set the limit by hand.
@@ -67,7 +69,8 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for metrics that are described beforehand.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
+        Self::Abandoned,
         Self::Balanced,
         Self::Configured,
         Self::Emergency,
@@ -88,6 +91,7 @@ impl Reason {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Abandoned => "abandoned",
             Self::Balanced => "balanced",
             Self::Configured => "configured",
             Self::Emergency => "emergency",

@@ -26,6 +26,10 @@ pub struct Demand {
     pub completed: u64,
     /// Of those, how many reported [`Outcome::Overload`](crate::Outcome::Overload).
     pub overloads: u64,
+    /// Of those that came back, how many were dropped without a word: the caller gave up, or the work panicked.
+    pub abandoned: u64,
+    /// How long those had been out, all together; to a quarter of a tick each.
+    pub abandoned_time: Duration,
 }
 
 /// What a pool shows: a reading, its own callers' counts, and what happened since the previous tick.

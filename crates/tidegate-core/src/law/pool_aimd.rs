@@ -1,3 +1,4 @@
+mod abandonment;
 mod config;
 mod constants;
 mod round;
@@ -8,6 +9,7 @@ pub use config::PoolAimdConfig;
 
 use std::time::Duration;
 
+use self::abandonment::Abandonment;
 use self::constants::{
     BACKOFF_MAX, BACKOFF_MILD, BACKOFF_MIN, BACKOFF_STANDING, BOUND_SHARE, BRAKE_SHARE, EPOCH_MAX, EPOCH_MIN,
     FADE_STEP, HALF_LIFE, INCREASE, INCREASE_SHARE, JUMP_MAX, KEEP, MILD_WAIT, POOL_MULTIPLE, QUEUE_FACTOR,
@@ -61,6 +63,9 @@ pub struct PoolAimd {
     /// The permits out, integrated over the last two turns of them, and how many came back in that time.
     occupied_seconds: f64,
     completions: f64,
+    /// The permits out, integrated since a call last ended of itself.
+    open_seconds: f64,
+    abandonment: Abandonment,
     /// How long nobody has come near the limit, since it last faded for that.
     unproven: Duration,
     /// No shrink for losses before this moment: the calls that were already out may still fail.
@@ -90,6 +95,8 @@ impl PoolAimd {
             was_above: false,
             occupied_seconds: 0.0,
             completions: 0.0,
+            open_seconds: 0.0,
+            abandonment: Abandonment::default(),
             unproven: Duration::ZERO,
             epoch_end: Timestamp::default(),
             last_tick: Timestamp::default(),
@@ -169,14 +176,20 @@ impl PoolAimd {
         if evidence.pool.is_some() && !self.round.is_measuring {
             return;
         }
-        let in_flight = f64::from(evidence.demand.in_flight);
-        let completed = to_f64(evidence.demand.completed);
+        let demand = &evidence.demand;
+        let in_flight = f64::from(demand.in_flight);
+        // Calls that were given up on say how patient callers are, not how long a call takes.
+        let completed = to_f64(demand.completed.saturating_sub(demand.abandoned));
         let keep = (-completed / (RESIDENCE_TURNS * in_flight.max(1.0))).exp();
         // A tick is not counted longer than this, so that a driver that slept has not seen a slow call.
         let seconds = elapsed.min(EPOCH_MAX).as_secs_f64();
-        self.occupied_seconds = keep * self.occupied_seconds + in_flight * seconds;
-        self.completions = keep * self.completions + completed;
-        if self.completions > 0.0 {
+        self.open_seconds += in_flight * seconds;
+        if demand.abandoned > 0 {
+            self.open_seconds = 0.0;
+        }
+        if completed > 0.0 {
+            self.occupied_seconds = keep * self.occupied_seconds + std::mem::take(&mut self.open_seconds);
+            self.completions = keep * self.completions + completed;
             self.residence_seconds = self.occupied_seconds / self.completions;
         }
     }
@@ -190,8 +203,12 @@ impl PoolAimd {
                 return (Reason::PoolResized, None);
             }
         }
+        let is_given_up_on = self.abandonment.note(demand, self.residence_seconds);
         if let Some((reason, terms)) = self.shrink_for_losses(now, evidence) {
             return (reason, Some(terms));
+        }
+        if is_given_up_on {
+            return (Reason::Abandoned, Some(self.shrink_for_abandoned(now, demand, pool)));
         }
         let faded = self.fade(elapsed, demand);
         if let Some(pool) = pool.filter(|pool| !has_traffic(pool)) {
@@ -237,12 +254,28 @@ impl PoolAimd {
         }
         let reason = if timeouts > 0 { Reason::PoolTimeout } else { Reason::Overload };
         let terms = Terms { losses, ..self.gauges(demand, &pool) };
-        if now >= self.epoch_end {
-            let half = BACKOFF_MIN * self.proven(demand);
-            self.epoch_end = now + self.epoch();
-            self.set(half, demand);
-        }
+        self.halve(now, self.epoch(), demand);
         Some((reason, terms))
+    }
+
+    /// Old calls that callers gave up on: half, as for losses. Those that began before have the same patience left.
+    fn shrink_for_abandoned(
+        &mut self,
+        now: Timestamp,
+        demand: &Demand,
+        pool: Option<&PoolEvidence>,
+    ) -> Terms {
+        let terms = self.gauges(demand, &pool.copied().unwrap_or_default());
+        let patience = Duration::try_from_secs_f64(Abandonment::age(demand)).unwrap_or(EPOCH_MAX);
+        self.halve(now, patience.clamp(self.epoch(), EPOCH_MAX), demand);
+        Terms { losses: demand.abandoned, ..terms }
+    }
+
+    fn halve(&mut self, now: Timestamp, epoch: Duration, demand: &Demand) {
+        if now >= self.epoch_end {
+            self.epoch_end = now + epoch;
+            self.set(BACKOFF_MIN * self.proven(demand), demand);
+        }
     }
 
     /// How long the calls that are out now may still fail for what is past.
@@ -309,6 +342,8 @@ impl PoolAimd {
         } else if full && wait_ratio > MILD_WAIT * target_ratio {
             self.set(BACKOFF_MILD * self.proven(demand), demand);
             return (Reason::NoFreeConnection, terms);
+        } else if self.abandonment.prevails() {
+            Reason::Abandoned
         } else if !is_above && self.round.limit_bound && in_flight >= BOUND_SHARE * self.effective().0 {
             self.grow(&terms)
         } else {

@@ -71,3 +71,12 @@ pub(super) const RESIDENCE_TURNS: f64 = 2.0;
 
 /// The limit never exceeds this many times the pool's size.
 pub(super) const POOL_MULTIPLE: f64 = 100.0;
+
+/// A call that was given up on is old at this many times the mean time of a call…
+pub(super) const ABANDONED_OLD: f64 = 5.0;
+/// …and never below this age, which is a few looks of the driver.
+pub(super) const ABANDONED_MIN: Duration = Duration::from_millis(100);
+/// Old calls given up on are a loss when they are this share of the calls that ended over the last turns…
+pub(super) const ABANDONED_SHARE: f64 = 0.1;
+/// …and at least so many: one caller may have reasons of its own.
+pub(super) const ABANDONED_LEAST: f64 = 2.0;
