@@ -4,7 +4,8 @@
 //! macros, `.fetch()` streams, `begin()`, `acquire()`, and generic code over `impl Executor` or `impl Acquire`.
 //! It times each wait for a connection and each use of one, in guards, so what is cancelled counts too.
 //! It also mends what cancellation breaks in the plain pool of sqlx 0.9: see [`MeteredPool`].
-//! [`classify`] tells a limiter which database errors mean too much parallelism.
+//! [`classify`] tells a limiter which database errors mean too much parallelism; [`classify_chain`] finds them in boxes and
+//! behind errors of your own.
 //!
 //! # Is this crate for you?
 //!
@@ -30,6 +31,6 @@ mod raw;
 mod transaction;
 
 pub use connection::MeteredConnection;
-pub use outcome::classify;
+pub use outcome::{classify, classify_chain};
 pub use pool::MeteredPool;
 pub use transaction::MeteredTransaction;

@@ -1,9 +1,12 @@
+mod chain;
 #[cfg(test)]
 mod tests;
 
 use sqlx::Error;
 use sqlx::error::DatabaseError;
 use tidegate_core::Outcome;
+
+pub use chain::classify_chain;
 
 /// What a failed query or acquire says about load.
 ///
@@ -15,6 +18,7 @@ use tidegate_core::Outcome;
 /// is down or going away, which fewer calls at once do not mend. What is not known is ignored, never a success.
 ///
 /// It never answers [`Outcome::Success`], as nothing succeeded.
+/// It judges this error alone; [`classify_chain`] also finds one in a box or behind an error of your own.
 /// MySQL's error numbers are seen with the feature `mysql` only; without it, only its SQLSTATE codes are.
 ///
 /// ```
@@ -26,12 +30,20 @@ use tidegate_core::Outcome;
 /// ```
 #[must_use]
 pub fn classify(error: &Error) -> Outcome {
-    let overload = match error {
-        Error::PoolTimedOut => true,
-        Error::Database(error) => is_overload(&**error),
-        _ => false,
-    };
-    if overload { Outcome::Overload } else { Outcome::Ignored }
+    judge(error).unwrap_or(Outcome::Ignored)
+}
+
+/// The verdict, where an error is one about which anything is known.
+fn judge(error: &Error) -> Option<Outcome> {
+    match error {
+        Error::PoolTimedOut => Some(Outcome::Overload),
+        Error::Database(error) => Some(judge_database(&**error)),
+        _ => None,
+    }
+}
+
+fn judge_database(error: &dyn DatabaseError) -> Outcome {
+    if is_overload(error) { Outcome::Overload } else { Outcome::Ignored }
 }
 
 fn is_overload(error: &dyn DatabaseError) -> bool {

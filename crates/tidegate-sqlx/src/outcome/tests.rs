@@ -8,9 +8,14 @@ use sqlx::error::ErrorKind;
 use super::*;
 
 #[derive(Debug)]
-struct Fake {
+pub(super) struct Fake {
     code: Option<&'static str>,
     message: &'static str,
+}
+
+/// What the database answers with this code.
+pub(super) fn answer(code: &'static str) -> Error {
+    Error::Database(Box::new(Fake { code: Some(code), message: code }))
 }
 
 impl fmt::Display for Fake {
@@ -54,7 +59,7 @@ fn check(error: Error, expected: Outcome) {
 
 #[track_caller]
 fn check_code(code: &'static str, expected: Outcome) {
-    check(Error::Database(Box::new(Fake { code: Some(code), message: code })), expected);
+    check(answer(code), expected);
 }
 
 #[track_caller]
