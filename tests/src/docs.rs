@@ -8,6 +8,9 @@ mod readme {}
 #[doc = include_str!("../../docs/README.md")]
 mod index {}
 
+#[doc = include_str!("../../docs/admission.md")]
+mod admission {}
+
 #[doc = include_str!("../../docs/control-law.md")]
 mod control_law {}
 

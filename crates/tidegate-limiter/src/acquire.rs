@@ -2,116 +2,205 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use tidegate_core::Outcome;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::Permit;
-use crate::gate::{Entry, Kind, Line, Stamp, Ticket};
+use crate::gate::{Entry, Grant, Hold, Kind, Line, Ticket, nanos};
 use crate::limiter::Shared;
+use crate::{Class, OverloadReason, Overloaded, Permit};
 
-/// A future that resolves to a [`Permit`]; see [`Limiter::acquire`](crate::Limiter::acquire).
+/// A future that resolves to a [`Permit`] or to a refusal; see [`Limiter::acquire`](crate::Limiter::acquire) and
+/// [`Limiter::acquire_with`](crate::Limiter::acquire_with).
 #[must_use = "futures do nothing unless polled"]
 pub struct Acquire {
-    shared: Arc<Shared>,
+    /// Handed on to the permit.
+    shared: Option<Arc<Shared>>,
     state: State,
 }
 
 /// ```text
-/// New      → Done      a permit was free
-/// New      → Waiting   none was
-/// Waiting  → Done      the permit was handed over
-/// Claimed  → Done      a reservation had become the permit already
+/// New      → Done      a permit was free, or the call was refused
+/// New      → Waiting   neither
+/// Waiting  → Done      the permit was handed over, the call refused, or its deadline passed
 /// ```
-/// `Claimed` owns a permit of the gate, `Waiting` owns its ticket; both give it back when dropped.
+/// `Waiting` owns its ticket and gives back what became of it when dropped.
 enum State {
-    New,
-    Claimed,
-    Waiting { ticket: Ticket, since: Instant },
+    New(Option<Class>),
+    Waiting(Wait),
     Done,
 }
 
+struct Wait {
+    ticket: Ticket,
+    /// Only of waits that are timed.
+    since: Option<Instant>,
+    /// Only of a call with a deadline.
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
 impl Acquire {
-    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, state: State::New }
+    pub(crate) const fn new(shared: Arc<Shared>, class: Option<Class>) -> Self {
+        Self { shared: Some(shared), state: State::New(class) }
     }
 
-    /// Spends a reservation: what is left of it, or the first place in line.
-    pub(crate) fn claim(shared: Arc<Shared>, stamp: Stamp) -> Self {
-        let state = if shared.gate.claim(stamp) || shared.gate.try_take(Kind::Permit) {
-            State::Claimed
-        } else {
-            Self::enter(&shared, Line::First, None)
+    #[inline]
+    fn begin(
+        &mut self,
+        shared: &Arc<Shared>,
+        class: Option<&Class>,
+        cx: &Context<'_>,
+    ) -> Option<Result<Hold, Overloaded>> {
+        let free = match class {
+            None => shared.gate.try_take().then_some(Hold::PLAIN),
+            Some(class) if class.deadline.is_none() => shared.gate.try_take_class(class),
+            Some(_) => None,
         };
-        Self { shared, state }
+        if free.is_some() { free.map(Ok) } else { self.enter(shared, class, cx) }
     }
 
-    fn enter(shared: &Shared, line: Line, cx: Option<&Context<'_>>) -> State {
-        match shared.gate.enter(Kind::Permit, line, cx.map(|cx| cx.waker().clone())) {
-            Entry::Admitted => State::Claimed,
-            Entry::Queued(ticket) => State::Waiting { ticket, since: Instant::now() },
+    fn enter(
+        &mut self,
+        shared: &Arc<Shared>,
+        class: Option<&Class>,
+        cx: &Context<'_>,
+    ) -> Option<Result<Hold, Overloaded>> {
+        let waker = Some(cx.waker().clone());
+        let (entry, read) = match class {
+            None => (shared.gate.enter(Kind::Permit, Line::Ordinary, waker), None),
+            Some(class) => enter_class(shared, class, waker),
+        };
+        match entry {
+            Entry::Admitted(hold) => Some(Ok(hold)),
+            Entry::Refused(refusal) => Some(Err(refusal)),
+            Entry::Queued(ticket) => {
+                let deadline = class.and_then(|class| class.deadline).map(|at| Box::pin(sleep_until(at)));
+                let since = ticket.is_timed().then(|| read.unwrap_or_else(Instant::now));
+                self.state = State::Waiting(Wait { ticket, since, deadline });
+                None
+            }
         }
     }
 
-    fn permit(&mut self) -> Poll<Permit> {
+    #[inline]
+    fn end(&mut self, result: Result<Hold, Overloaded>) -> Poll<Result<Permit, Overloaded>> {
         self.state = State::Done;
-        Poll::Ready(Permit::new(Arc::clone(&self.shared)))
+        let Some(shared) = self.shared.take() else { return Poll::Pending };
+        match result {
+            Ok(hold) => Poll::Ready(Ok(Permit::new(shared, hold))),
+            Err(refusal) => {
+                shared.telemetry.refused(refusal.reason());
+                Poll::Ready(Err(refusal))
+            }
+        }
+    }
+
+    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Result<Permit, Overloaded>> {
+        let (Some(shared), State::Waiting(wait)) = (&self.shared, &mut self.state) else {
+            unreachable!("`Acquire` was polled after it was ready");
+        };
+        if let Poll::Ready(answer) = shared.gate.poll_ticket(&wait.ticket, cx) {
+            let (shared, since) = (Arc::clone(shared), wait.since);
+            // The permit is owned before foreign code, the recorder, runs.
+            let ended = self.end(answer.map(hold_of));
+            shared.telemetry.queue_wait(since);
+            return ended;
+        }
+        self.poll_deadline(cx)
+    }
+
+    /// Whether the deadline has come while the call waits.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Result<Permit, Overloaded>> {
+        let State::Waiting(Wait { deadline: Some(deadline), .. }) = &mut self.state else {
+            return Poll::Pending;
+        };
+        if deadline.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        self.give_up();
+        self.end(Err(Overloaded::new(OverloadReason::Expired, None)))
+    }
+
+    /// Gives up the place in line, and a permit that was handed over and not seen.
+    #[inline]
+    fn give_up(&mut self) {
+        if matches!(self.state, State::Waiting(_)) {
+            self.leave();
+        }
+    }
+
+    #[cold]
+    fn leave(&mut self) {
+        if let (Some(shared), State::Waiting(wait)) =
+            (&self.shared, std::mem::replace(&mut self.state, State::Done))
+        {
+            let unseen = shared.gate.cancel(wait.ticket);
+            shared.outcomes.count(Outcome::Ignored, unseen);
+            shared.telemetry.queue_wait(wait.since);
+        }
     }
 }
 
+/// Reads the clock only if the call has a deadline, or must wait where somebody minds for how long.
+fn enter_class(shared: &Shared, class: &Class, waker: Option<Waker>) -> (Entry, Option<Instant>) {
+    let mut read = None;
+    let mut left = None;
+    if let Some(deadline) = class.deadline {
+        let now = *read.insert(Instant::now());
+        let Some(time) = deadline.checked_duration_since(now).filter(|time| !time.is_zero()) else {
+            return (Entry::Refused(Overloaded::new(OverloadReason::Expired, None)), read);
+        };
+        left = Some(nanos(time));
+    }
+    let now = || nanos(read.get_or_insert_with(Instant::now).duration_since(shared.start));
+    (shared.gate.enter_class(class, now, left, waker), read)
+}
+
 impl Future for Acquire {
-    type Output = Permit;
+    type Output = Result<Permit, Overloaded>;
 
     /// # Panics
     ///
     /// If it is polled again after it was ready, as futures may.
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Permit> {
-        if matches!(self.state, State::New) {
-            if self.shared.gate.try_take(Kind::Permit) {
-                return self.permit();
-            }
-            self.state = Self::enter(&self.shared, Line::Ordinary, Some(cx));
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let State::New(class) = &self.state else {
+            return self.poll_waiting(cx);
+        };
+        let class = *class;
+        let Some(shared) = self.shared.take() else { return Poll::Pending };
+        let begun = self.begin(&shared, class.as_ref(), cx);
+        self.shared = Some(shared);
+        match begun {
+            Some(result) => self.end(result),
+            None => self.poll_deadline(cx),
         }
-        match &self.state {
-            State::Claimed => self.permit(),
-            State::Waiting { ticket, since } => {
-                let granted = self.shared.gate.poll_ticket(ticket, cx);
-                if granted.is_pending() {
-                    return Poll::Pending;
-                }
-                let waited = since.elapsed();
-                // The permit is owned before foreign code, the recorder, runs.
-                let permit = self.permit();
-                self.shared.telemetry.queue_wait(waited);
-                permit
-            }
-            State::New | State::Done => unreachable!("`Acquire` was polled after it was ready"),
+    }
+}
+
+/// A ticket for permits is granted nothing else.
+fn hold_of(grant: Grant) -> Hold {
+    match grant {
+        Grant::Permits(hold) => hold,
+        Grant::Reservation(_) | Grant::News => {
+            unreachable!("a ticket for permits was granted something else")
         }
     }
 }
 
 impl Drop for Acquire {
+    #[inline]
     fn drop(&mut self) {
-        match std::mem::replace(&mut self.state, State::Done) {
-            State::New | State::Done => {}
-            State::Claimed => drop(Permit::new(Arc::clone(&self.shared))),
-            State::Waiting { ticket, since } => {
-                if self.shared.gate.cancel(ticket) {
-                    self.shared.outcomes.count(Outcome::Ignored);
-                }
-                self.shared.telemetry.queue_wait(since.elapsed());
-            }
-        }
+        self.give_up();
     }
 }
 
 impl fmt::Debug for Acquire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
-            State::New => "new",
-            State::Claimed => "granted",
-            State::Waiting { .. } => "waiting",
+            State::New(_) => "new",
+            State::Waiting(_) => "waiting",
             State::Done => "done",
         };
         f.debug_struct("Acquire").field("state", &state).finish_non_exhaustive()

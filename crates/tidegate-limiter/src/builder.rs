@@ -5,15 +5,19 @@ use std::time::Duration;
 
 use tidegate_core::{ConfigChecks, ControlLaw, Fixed, MAX_LIMIT, PoolAimd, PoolAimdConfig};
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 use crate::driver::Driver;
-use crate::gate::Gate;
+use crate::gate::{Gate, QueueConfig, QueueLimit};
 use crate::limiter::{DECISIONS_KEPT, Outcomes, Shared};
 use crate::telemetry::Telemetry;
 use crate::{BuildError, Limiter, PoolProbe};
 
 const TICK_MIN: Duration = Duration::from_millis(10);
 const TICK_MAX: Duration = Duration::from_secs(1);
+const QUEUE_MAX: u32 = 1_000_000;
+const SOJOURN_MIN: Duration = Duration::from_millis(1);
+const SOJOURN_MAX: Duration = Duration::from_hours(1);
 
 /// Settings of a [`Limiter`]. Nothing but `pool` need be set.
 #[must_use = "a builder does nothing until it is built"]
@@ -23,12 +27,28 @@ pub struct LimiterBuilder {
     law: Law,
     config: PoolAimdConfig,
     tick: Duration,
+    queue: QueueConfig,
 }
 
 enum Law {
     Default,
     Fixed(u32),
     Given(Box<dyn ControlLaw>),
+}
+
+impl Law {
+    fn into_law(
+        self,
+        config: PoolAimdConfig,
+        pool: Option<&dyn PoolProbe>,
+    ) -> Result<Box<dyn ControlLaw>, BuildError> {
+        Ok(match (self, pool) {
+            (Self::Given(law), _) => law,
+            (Self::Fixed(limit), _) => Box::new(Fixed::new(limit)?),
+            (Self::Default, Some(pool)) => Box::new(PoolAimd::new(config, pool.read().reading.max)?),
+            (Self::Default, None) => return Err(BuildError::NO_POOL),
+        })
+    }
 }
 
 impl Default for LimiterBuilder {
@@ -39,6 +59,7 @@ impl Default for LimiterBuilder {
             law: Law::Default,
             config: PoolAimdConfig::default(),
             tick: Duration::from_millis(100),
+            queue: QueueConfig { limit: QueueLimit::PerPermit(100), sojourn: None },
         }
     }
 }
@@ -101,6 +122,39 @@ impl LimiterBuilder {
         self
     }
 
+    /// How many calls may wait in the bounded queue, whatever the limit is: 1 to 1,000,000.
+    ///
+    /// In place of [`queue_limit_per_permit`](Self::queue_limit_per_permit). The bound is for calls with a class; what
+    /// [`Limiter::acquire`] and the reservations of services wait in has none.
+    pub fn queue_limit(mut self, calls: u32) -> Self {
+        self.queue.limit = QueueLimit::Fixed(calls);
+        self
+    }
+
+    /// How many calls may wait in the bounded queue for each permit of the limit: 1 to 1,000,000. Default 100.
+    ///
+    /// The queue follows the limit, so a call that is let into it waits at most so many turns, whatever the limit is.
+    /// 100 turns let a fan-out of a thousand calls through a limit of ten without a refusal. Lower it where a caller would
+    /// rather hear "no" soon: a call of 20 ms behind 100 turns waits 2 s.
+    pub fn queue_limit_per_permit(mut self, calls: u32) -> Self {
+        self.queue.limit = QueueLimit::PerPermit(calls);
+        self
+    }
+
+    /// Refuses calls from a queue that does not clear (controlled delay): `target` 1 ms to 1 h, `interval` `target` to 1 h.
+    /// Default: off.
+    ///
+    /// When the oldest call in the bounded queue has waited longer than `target` at every look for an `interval`, the
+    /// newest calls are served first and those that have waited longer than `target` are refused, at the next look (a
+    /// quarter of a tick). It ends when for an `interval` nobody had to be refused.
+    ///
+    /// Use it where callers are many, independent, and gone after a while, as users of a page are: a target of a tenth of
+    /// their patience and an interval of their patience. Off by default, because calls of a batch are willing to wait.
+    pub fn sojourn(mut self, target: Duration, interval: Duration) -> Self {
+        self.queue.sojourn = Some((target, interval));
+        self
+    }
+
     /// Builds the limiter and starts its driver on the current tokio runtime, whose timers must be enabled.
     ///
     /// Install the `metrics` recorder before: the handles are made here, and a handle made earlier records nothing.
@@ -111,7 +165,7 @@ impl LimiterBuilder {
     pub fn build(self) -> Result<Limiter, BuildError> {
         let runtime = Handle::try_current().map_err(|_| BuildError::NO_RUNTIME)?;
         let (limiter, driver, tick) = self.assemble()?;
-        runtime.spawn(driver.run(tick));
+        runtime.spawn(driver.run(limiter.shared().start, tick));
         Ok(limiter)
     }
 
@@ -134,22 +188,40 @@ impl LimiterBuilder {
             format_args!("{:?}", self.tick),
             format_args!("{TICK_MIN:?} to {TICK_MAX:?}"),
         );
-        checks.finish(())?;
-        let law = match (self.law, &self.pool) {
-            (Law::Given(law), _) => law,
-            (Law::Fixed(limit), _) => Box::new(Fixed::new(limit)?),
-            (Law::Default, Some(pool)) => Box::new(PoolAimd::new(self.config, pool.read().reading.max)?),
-            (Law::Default, None) => return Err(BuildError::NO_POOL),
+        check_queue(&mut checks, &self.queue);
+        let law = self.law.into_law(self.config, self.pool.as_deref());
+        let law = match (checks.finish(()), law) {
+            (Ok(()), law) => law?,
+            (Err(settings), Ok(_)) => return Err(settings.into()),
+            (Err(settings), Err(law)) => return Err(law.after(settings)),
         };
         let shared = Arc::new(Shared {
-            gate: Gate::new(law.limit().clamp(1, MAX_LIMIT)),
+            start: Instant::now(),
+            gate: Gate::new(law.limit().clamp(1, MAX_LIMIT), self.queue),
             telemetry: Telemetry::new(&self.name, self.pool.as_deref()),
             name: self.name,
             outcomes: Outcomes::default(),
             decisions: Mutex::new(VecDeque::with_capacity(DECISIONS_KEPT)),
         });
-        let driver = Driver::new(&shared, law, self.pool);
+        let driver = Driver::new(&shared, law, self.pool, self.tick);
         Ok((Limiter::from_shared(shared), driver, self.tick))
+    }
+}
+
+fn check_queue(checks: &mut ConfigChecks, queue: &QueueConfig) {
+    let (field, calls) = match queue.limit {
+        QueueLimit::Fixed(calls) => ("queue_limit", calls),
+        QueueLimit::PerPermit(calls) => ("queue_limit_per_permit", calls),
+    };
+    let allowed = format_args!("1 to {QUEUE_MAX}");
+    checks.require((1..=QUEUE_MAX).contains(&calls), field, calls, allowed);
+    if let Some((target, interval)) = queue.sojourn {
+        let is_target = (SOJOURN_MIN..=SOJOURN_MAX).contains(&target);
+        let allowed = format_args!("{SOJOURN_MIN:?} to {SOJOURN_MAX:?}");
+        checks.require(is_target, "sojourn target", format_args!("{target:?}"), allowed);
+        let is_interval = (target..=SOJOURN_MAX).contains(&interval);
+        let allowed = format_args!("the target, {target:?}, to {SOJOURN_MAX:?}");
+        checks.require(is_interval, "sojourn interval", format_args!("{interval:?}"), allowed);
     }
 }
 

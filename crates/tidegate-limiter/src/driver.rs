@@ -8,8 +8,9 @@ use tidegate_core::{ControlLaw, Demand, Evidence, PoolActivity, PoolEvidence, Ti
 use tokio::time::{Instant, sleep};
 
 use crate::PoolProbe;
-use crate::gate::{Gate, Observation};
+use crate::gate::{Gate, Observation, nanos};
 use crate::limiter::{DECISIONS_KEPT, DecisionRecord, Shared};
+use crate::pace::Pace;
 use crate::telemetry::Tick;
 
 /// Looks at the brake and at idle reservations this often per tick of the law.
@@ -22,15 +23,22 @@ pub(crate) struct Driver {
     law: Box<dyn ControlLaw>,
     pool: Option<Arc<dyn PoolProbe>>,
     seen: Seen,
+    pace: Pace,
+    /// How long there is between two looks.
+    look: Duration,
 }
 
 /// Totals at the previous tick.
 #[derive(Default)]
 struct Seen {
+    at: Timestamp,
     admitted: u32,
     in_flight: u32,
+    queued: u32,
     overload: u64,
     ignored: u64,
+    abandoned: u64,
+    abandoned_looks: u64,
     activity: PoolActivity,
 }
 
@@ -39,20 +47,28 @@ impl Driver {
         shared: &Arc<Shared>,
         law: Box<dyn ControlLaw>,
         pool: Option<Arc<dyn PoolProbe>>,
+        tick: Duration,
     ) -> Self {
         // Another limiter, or an earlier one, may have used the pool: its past is not this one's evidence.
         let activity = pool.as_ref().map(|pool| pool.read().activity).unwrap_or_default();
         let seen = Seen { activity, ..Seen::default() };
-        Self { shared: Arc::downgrade(shared), law, pool, seen }
+        Self {
+            shared: Arc::downgrade(shared),
+            law,
+            pool,
+            seen,
+            pace: Pace::default(),
+            look: tick / LOOKS_PER_TICK,
+        }
     }
 
-    pub(crate) async fn run(mut self, tick: Duration) {
-        let start = Instant::now();
+    /// Runs from `start`, the moment the limiter was built, to the end of the limiter.
+    pub(crate) async fn run(mut self, start: Instant, tick: Duration) {
         let mut next_tick = start + tick;
         loop {
-            sleep(tick / LOOKS_PER_TICK).await;
+            sleep(self.look).await;
             let now = Instant::now();
-            if !self.look() {
+            if !self.look(Timestamp::from_start(now - start)) {
                 return;
             }
             if now < next_tick {
@@ -67,10 +83,11 @@ impl Driver {
         }
     }
 
-    /// What cannot wait for the law: the brake, and reservations that stand idle while others wait.
+    /// What cannot wait for the law: the brake, reservations that stand idle while others wait, and calls that have stood
+    /// in the queue for too long.
     ///
     /// Whether the limiter still exists.
-    pub(crate) fn look(&self) -> bool {
+    pub(crate) fn look(&self, now: Timestamp) -> bool {
         let Some(shared) = self.shared.upgrade() else {
             return false;
         };
@@ -81,7 +98,7 @@ impl Driver {
                 shared.telemetry.brake(&shared.name, on);
             }
         }
-        shared.gate.sweep_reservations();
+        shared.gate.look(nanos(now.since_start()));
         true
     }
 
@@ -93,6 +110,11 @@ impl Driver {
         let observation = shared.gate.observe();
         let pool = self.pool.as_ref().map(|pool| pool.read());
         let tick = self.count(&shared, &observation, pool);
+        let is_waited_for = observation.queued > 0 && self.seen.queued > 0;
+        let span = now.since(self.seen.at);
+        shared.gate.set_pace(self.pace.observe(span, tick.demand.completed, is_waited_for));
+        self.seen.at = now;
+        self.seen.queued = observation.queued;
         let mut evidence = Evidence::default();
         evidence.demand = tick.demand;
         evidence.pool = tick.pool;
@@ -104,7 +126,8 @@ impl Driver {
             remember(&shared, DecisionRecord { at: now, decision });
         }
         shared.telemetry.tick(&shared.name, &tick, &shared.gate.peek(), &decision);
-        observation.in_flight == 0 && observation.queued == 0 && self.law.is_settled()
+        let is_quiet = observation.queued == 0 || observation.is_closed;
+        observation.in_flight == 0 && is_quiet && self.law.is_settled()
     }
 
     /// Turns totals into what happened since the previous tick.
@@ -120,6 +143,13 @@ impl Driver {
         demand.completed = u64::from((admitted + self.seen.in_flight).saturating_sub(now.in_flight));
         demand.overloads = overload - self.seen.overload;
         let ignored_now = ignored - self.seen.ignored;
+        let abandoned = shared.outcomes.abandoned.load(Ordering::Relaxed);
+        let abandoned_looks = shared.outcomes.abandoned_looks.load(Ordering::Relaxed);
+        demand.abandoned = abandoned - self.seen.abandoned;
+        let looks = u32::try_from(abandoned_looks - self.seen.abandoned_looks).unwrap_or(u32::MAX);
+        demand.abandoned_time = self.look.saturating_mul(looks);
+        self.seen.abandoned = abandoned;
+        self.seen.abandoned_looks = abandoned_looks;
         let pool = pool.map(|mut pool| {
             let total = pool.activity;
             pool.activity = total.since(&self.seen.activity);

@@ -3,18 +3,6 @@ use std::fmt;
 
 use tidegate_core::ConfigError;
 
-/// No permit is free; see [`Limiter::try_acquire`](crate::Limiter::try_acquire).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TryAcquireError(pub(crate) ());
-
-impl fmt::Display for TryAcquireError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no permit is free")
-    }
-}
-
-impl Error for TryAcquireError {}
-
 /// A limiter that cannot be built; see [`LimiterBuilder::build`](crate::LimiterBuilder::build).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuildError {
@@ -24,6 +12,8 @@ pub struct BuildError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
     Config(ConfigError),
+    /// Faults of the limiter's own settings, and what is wrong with its law.
+    Both(ConfigError, Box<Self>),
     NoPool,
     NoRuntime,
 }
@@ -31,6 +21,11 @@ enum Kind {
 impl BuildError {
     pub(crate) const NO_POOL: Self = Self { kind: Kind::NoPool };
     pub(crate) const NO_RUNTIME: Self = Self { kind: Kind::NoRuntime };
+
+    /// These faults, and before them those of `settings`.
+    pub(crate) fn after(self, settings: ConfigError) -> Self {
+        Self { kind: Kind::Both(settings, Box::new(self.kind)) }
+    }
 }
 
 impl From<ConfigError> for BuildError {
@@ -41,12 +36,19 @@ impl From<ConfigError> for BuildError {
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            Kind::Config(error) => error.fmt(f),
-            Kind::NoPool => f.write_str(
+        self.kind.fmt(f)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Both(settings, law) => write!(f, "{settings}; {law}"),
+            Self::NoPool => f.write_str(
                 "pool is not given, but the default law is driven by one: add .pool(probe), or choose .fixed(n) or .law(law)",
             ),
-            Kind::NoRuntime => f.write_str("build was called outside a tokio runtime, but the driver is a task of one"),
+            Self::NoRuntime => f.write_str("build was called outside a tokio runtime, but the driver is a task of one"),
         }
     }
 }

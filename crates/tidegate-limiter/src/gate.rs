@@ -4,18 +4,21 @@
 //!
 //! One atomic word holds `in_flight` (permits out), `reserved` (permits kept for services that said "ready" and have not
 //! been called), a mark `GATED`, and a wrapping count of admissions. `limit` stands beside it.
-//! A permit of `in_flight` is owned by a `Permit` or by a granted [`Ticket`]; a permit of `reserved` by a `Reservation` or
-//! by a granted ticket of that kind. Each of them gives back what it owns when it is dropped.
+//! A permit of `in_flight` is owned by a `Permit` or by a granted [`Ticket`], and both know the [`Hold`] it is: how many
+//! permits of which flow. A permit of `reserved` is owned by a `Reservation` or by a granted ticket of that kind.
+//! Each of them gives back what it owns when it is dropped.
+//! What each flow holds is counted under the lock, when it is taken and when it comes back.
 //!
 //! # Transitions
 //!
 //! ```text
-//! free      → in_flight   take (fast, unless GATED) | granted from the queue
+//! free      → in_flight   take (fast, unless GATED) | take of a class (under the lock) | granted from the queue
 //! free      → reserved    the same, for a Reservation
-//! reserved  → in_flight   claim, by any holder | revoked for a caller that finds no permit and nobody waiting
+//! reserved  → in_flight   claim, by any holder | revoked, if idle, for a caller that finds no permit and nobody waiting
 //! reserved  → free        given back | revoked by a shrink, by the brake, by the driver while others wait
 //! in_flight → free        release
-//! waiting   → granted     in line order, while in_flight + reserved < limit and the brake is off
+//! waiting   → granted     in the order of `queue`, while in_flight + reserved < limit and the brake is off
+//! waiting   → refused     displaced | stood too long | closed; never a reservation, nor a call that had one
 //! waiting   → gone        cancel
 //! ```
 //!
@@ -25,7 +28,7 @@
 //!
 //! # Why no wake-up is lost and nobody barges
 //!
-//! `GATED` is set, under the lock, whenever somebody waits (or the brake is on, or the driver sleeps). While it is set the
+//! `GATED` is set, under the lock, whenever somebody waits (or the brake is on, the gate closed, or the driver asleep). While it is set the
 //! fast path takes nothing, and every release goes on to lock and grant. A caller that wants to wait sets `GATED` first
 //! and looks at the counts afterwards, so a release either came before (and its permit is seen) or sees `GATED` (and
 //! grants).
@@ -35,7 +38,13 @@
 //! `set_limit` stores the limit, then changes the word. A fast taker changes the word, then looks at the limit again: if
 //! its change came after, it sees the new limit and undoes the change before anybody holds a permit.
 
-mod waiters;
+mod classed;
+mod control;
+mod fair;
+mod hold;
+mod nodes;
+mod queue;
+mod sojourn;
 mod word;
 
 #[cfg(all(test, tidegate_loom))]
@@ -43,14 +52,22 @@ mod loom_tests;
 #[cfg(all(test, not(tidegate_loom)))]
 mod tests;
 
+use std::cell::Cell;
 use std::task::{Context, Poll, Waker};
 
 use tidegate_core::MAX_LIMIT;
 
-use self::waiters::Waiters;
-pub(crate) use self::waiters::{Kind, Line, Stamp, Ticket};
+pub(crate) use self::control::Observation;
+use self::fair::FlowId;
+use self::fair::PLAIN;
+pub(crate) use self::hold::Hold;
+pub(crate) use self::nodes::{Kind, Ticket};
+use self::queue::{Answer, Queue};
+pub(crate) use self::queue::{QueueConfig, QueueLimit};
+pub(crate) use self::sojourn::nanos;
 use self::word::Word;
-use crate::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering, lock};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering, lock};
+use crate::{OverloadReason, Overloaded};
 
 #[derive(Debug)]
 pub(crate) struct Gate {
@@ -62,82 +79,98 @@ pub(crate) struct Gate {
     look: AtomicU32,
     /// Reservations that stood at the last look and have not been spent since.
     aged: AtomicU32,
+    /// Whether the bounded queue has no place; changed under the lock.
+    is_full: AtomicBool,
+    /// Whether the driver sleeps, or is about to; changed under the lock, and set before `GATED` is.
+    is_asleep: AtomicBool,
     queue: Mutex<Queue>,
 }
 
-#[derive(Debug)]
-struct Queue {
-    waiters: Waiters,
-    is_braked: bool,
-    /// Whether the limit (not the brake) made a caller wait since the last observation.
-    held_back: bool,
-    /// The sleeping driver.
-    driver: Option<Waker>,
-}
-
-/// What the driver sees at a tick.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Observation {
-    pub(crate) limit: u32,
-    pub(crate) in_flight: u32,
-    pub(crate) reserved: u32,
-    pub(crate) peak: u32,
-    pub(crate) queued: u32,
-    pub(crate) held_back: bool,
-    pub(crate) is_braked: bool,
-    /// Admissions, modulo [`Gate::ADMITTED_MODULUS`].
-    pub(crate) admitted: u32,
-}
+/// The driver's look before which a reservation was given, so that the look can tell old ones from new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp(u32);
 
 /// Whether a caller got in.
 #[derive(Debug)]
 pub(crate) enum Entry {
-    Admitted,
+    Admitted(Hold),
     Queued(Ticket),
+    Refused(Overloaded),
+}
+
+/// Who asks to be let in without a class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// Calls whose reservation was revoked: they were ready before all others, and are let in even when closed.
+    First,
+    Ordinary,
+}
+
+/// What a ticket was granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Grant {
+    Permits(Hold),
+    Reservation(Stamp),
+    /// Room in the queue, or the end of all work: nothing to give back.
+    News,
 }
 
 impl Gate {
     /// The modulus of the wrapping count of admissions.
     pub(crate) const ADMITTED_MODULUS: u32 = Word::ADMITTED_MODULUS;
 
-    pub(crate) fn new(limit: u32) -> Self {
+    pub(crate) fn new(limit: u32, queue: QueueConfig) -> Self {
         Self {
             word: AtomicU64::new(0),
             limit: AtomicU32::new(limit.clamp(1, MAX_LIMIT)),
             peak: AtomicU32::new(0),
             look: AtomicU32::new(0),
             aged: AtomicU32::new(0),
-            queue: Mutex::new(Queue {
-                waiters: Waiters::default(),
-                is_braked: false,
-                held_back: false,
-                driver: None,
-            }),
+            is_full: AtomicBool::new(false),
+            is_asleep: AtomicBool::new(false),
+            queue: Mutex::new(Queue::new(queue)),
         }
     }
 
-    /// Takes a permit or a reservation if one is free and nobody waits.
-    pub(crate) fn try_take(&self, kind: Kind) -> bool {
+    /// Takes a permit if one is free and nobody waits.
+    #[inline]
+    pub(crate) fn try_take(&self) -> bool {
+        let taken = self.try_change(|word| word.take(1), || self.release(Hold::PLAIN));
+        if let Some(word) = taken {
+            self.note_peak(word);
+        }
+        taken.is_some()
+    }
+
+    /// Takes a reservation if a permit is free and nobody waits.
+    #[inline(always)]
+    pub(crate) fn try_reserve(&self) -> bool {
+        self.try_change(Word::reserve, || self.give_back_reservation()).is_some()
+    }
+
+    #[inline(always)]
+    fn try_change(&self, change: impl Fn(Word) -> Word, undo: impl FnOnce()) -> Option<Word> {
         let mut seen = self.load();
         loop {
-            if seen.is_gated() || seen.occupied() >= self.limit.load(Ordering::Relaxed) {
-                return false;
+            let limit = self.limit.load(Ordering::Relaxed);
+            if seen.is_gated() || seen.occupied() >= limit {
+                return None;
             }
-            let taken = seen.take(kind);
+            let taken = change(seen);
             match self.word.compare_exchange_weak(
                 seen.bits(),
                 taken.bits(),
                 Ordering::AcqRel,
                 Ordering::Acquire,
             ) {
-                // The second look at the limit: see "Why a shrink holds at once".
-                Ok(_) if taken.occupied() > self.limit.load(Ordering::Relaxed) => {
-                    self.give_back(kind);
-                    return false;
-                }
                 Ok(_) => {
-                    self.note_peak(taken);
-                    return true;
+                    // The second look at the limit: see "Why a shrink holds at once".
+                    let now = self.limit.load(Ordering::Relaxed);
+                    if now < limit && taken.occupied() > now {
+                        undo();
+                        return None;
+                    }
+                    return Some(taken);
                 }
                 Err(now) => seen = Word::from_bits(now),
             }
@@ -150,224 +183,236 @@ impl Gate {
     pub(crate) fn enter(&self, kind: Kind, line: Line, mut waker: Option<Waker>) -> Entry {
         // A waker that is not needed is dropped by the caller's frame, outside the lock.
         self.gated(|queue| {
-            if self.take_if_first(queue, kind, line) {
-                return Entry::Admitted;
+            if queue.is_open_to(line == Line::First) && self.take_gated(kind, 1) {
+                return Entry::Admitted(Hold::PLAIN);
+            }
+            if queue.is_closed && line == Line::Ordinary && kind == Kind::Permit {
+                return Entry::Refused(queue.refusal(OverloadReason::Closed));
             }
             queue.held_back |= !queue.is_braked;
-            Entry::Queued(queue.waiters.push(kind, line, waker.take()))
+            Entry::Queued(match line {
+                Line::First => queue.push_first(waker.take()),
+                Line::Ordinary => queue.push_plain(kind, waker.take()),
+            })
         })
     }
 
     /// Takes a permit without waiting for it, also where only a sleeping driver has closed the fast path.
-    pub(crate) fn try_enter(&self) -> bool {
-        self.try_take(Kind::Permit)
-            || self.gated(|queue| {
-                let is_admitted = self.take_if_first(queue, Kind::Permit, Line::Ordinary);
-                // A caller that does not wait was held back all the same.
-                queue.held_back |= !is_admitted && !queue.is_braked;
-                is_admitted
-            })
+    pub(crate) fn try_enter(&self) -> Result<(), Overloaded> {
+        if self.try_take() {
+            return Ok(());
+        }
+        self.gated(|queue| {
+            if queue.is_open_to(false) && self.take_gated(Kind::Permit, 1) {
+                return Ok(());
+            }
+            Err(Self::hold_back(queue))
+        })
+    }
+
+    /// A caller that does not wait was held back all the same.
+    fn hold_back(queue: &mut Queue) -> Overloaded {
+        queue.held_back |= !queue.is_braked && !queue.is_closed;
+        queue.refusal(if queue.is_closed { OverloadReason::Closed } else { OverloadReason::NoPermit })
     }
 
     /// Runs `act` with the fast path closed, and wakes a sleeping driver: there is work.
     fn gated<T>(&self, act: impl FnOnce(&mut Queue) -> T) -> T {
         let mut queue = lock(&self.queue);
-        let driver = queue.driver.take();
         self.word.fetch_or(Word::GATED, Ordering::AcqRel);
         let done = act(&mut queue);
+        self.leave(queue);
+        done
+    }
+
+    /// Opens the fast path if it may be, unlocks, and wakes a sleeping driver.
+    fn leave(&self, mut queue: MutexGuard<'_, Queue>) {
+        let driver = self.take_driver(&mut queue);
         self.settle(&queue);
         drop(queue);
         if let Some(driver) = driver {
             driver.wake();
         }
-        done
     }
 
-    fn take_if_first(&self, queue: &Queue, kind: Kind, line: Line) -> bool {
-        !queue.is_braked && queue.waiters.is_first(line) && self.take_gated(kind)
-    }
-
-    /// Whether the ticket was granted; if so, what it owned is the caller's and the ticket is spent.
-    pub(crate) fn poll_ticket(&self, ticket: &Ticket, cx: &mut Context<'_>) -> Poll<Stamp> {
-        let mut queue = lock(&self.queue);
-        if let Some(stamp) = queue.waiters.take_granted(ticket) {
-            return Poll::Ready(stamp);
+    fn take_driver(&self, queue: &mut Queue) -> Option<Waker> {
+        if queue.driver.is_some() {
+            self.is_asleep.store(false, Ordering::Release);
         }
-        if queue.waiters.would_wake(ticket, cx.waker()) {
-            return Poll::Pending;
+        queue.driver.take()
+    }
+
+    /// What became of a ticket; if it was answered the ticket is spent, and what it was granted is the caller's.
+    pub(crate) fn poll_ticket(
+        &self,
+        ticket: &Ticket,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Grant, Overloaded>> {
+        let mut queue = lock(&self.queue);
+        let answer = Self::answer(&mut queue, ticket);
+        if answer.is_ready() || queue.would_wake(ticket, cx.waker()) {
+            return answer;
         }
         // Cloning and dropping a waker may run code of the caller's, so neither is done under the lock.
         drop(queue);
         let mut waker = Some(cx.waker().clone());
         queue = lock(&self.queue);
-        let granted = queue.waiters.take_granted(ticket);
-        if granted.is_none() {
-            queue.waiters.swap_waker(ticket, &mut waker);
+        let answer = Self::answer(&mut queue, ticket);
+        if answer.is_pending() {
+            queue.swap_waker(ticket, &mut waker);
         }
         drop(queue);
-        granted.map_or(Poll::Pending, Poll::Ready)
+        answer
     }
 
-    /// Leaves the line; whether the ticket had been granted. What it was granted goes to the next one.
-    pub(crate) fn cancel(&self, ticket: Ticket) -> bool {
+    fn answer(queue: &mut Queue, ticket: &Ticket) -> Poll<Result<Grant, Overloaded>> {
+        let kind = queue.kind(ticket);
+        match queue.take_answer(ticket) {
+            Answer::Waiting => Poll::Pending,
+            Answer::Granted { flow, count } => Poll::Ready(Ok(Grant::new(kind, flow, count))),
+            Answer::Refused(reason) => Poll::Ready(Err(queue.refusal(reason))),
+        }
+    }
+
+    /// Leaves the line; the permits the ticket had been granted, if any. They go to the next one.
+    pub(crate) fn cancel(&self, ticket: Ticket) -> u32 {
         let mut queue = lock(&self.queue);
-        let (kind, granted, waker) = queue.waiters.remove(ticket);
-        if let Some(stamp) = granted {
-            if kind == Kind::Reservation {
-                self.spend(stamp);
+        let (kind, answer, waker) = queue.remove(ticket);
+        let granted = match answer {
+            Answer::Granted { flow, count } => Some(Grant::new(kind, flow, count)),
+            Answer::Waiting | Answer::Refused(_) => None,
+        };
+        match granted {
+            Some(Grant::Permits(hold)) => {
+                self.subtract(&mut queue, hold);
             }
-            self.subtract(kind);
+            Some(Grant::Reservation(stamp)) => {
+                self.spend(stamp);
+                self.update(Word::unreserve);
+            }
+            Some(Grant::News) => queue.pass_on(kind),
+            None => {}
         }
         self.grant(queue);
         drop(waker);
-        granted.is_some()
+        if let Some(Grant::Permits(hold)) = granted { hold.permits() } else { 0 }
     }
 
-    /// A permit comes back.
-    pub(crate) fn release(&self) {
-        self.give_back(Kind::Permit);
+    /// Permits come back.
+    #[inline]
+    pub(crate) fn release(&self, hold: Hold) {
+        if hold.flow() == PLAIN { self.release_plain() } else { self.release_class(hold) }
+    }
+
+    /// A permit without a class comes back.
+    #[inline]
+    pub(crate) fn release_plain(&self) {
+        if self.update(|word| (!word.is_gated()).then(|| word.release(1))).is_none() {
+            self.release_gated();
+        }
+    }
+
+    /// The same where somebody may wait for it: it is handed over in one change of the word.
+    #[inline(never)]
+    fn release_gated(&self) {
+        self.grant_with(lock(&self.queue), 1);
+    }
+
+    fn grant_locked(&self) {
+        self.grant(lock(&self.queue));
+    }
+
+    /// Takes permits out of the counts of the gate and of their flow; the word as it was.
+    fn subtract(&self, queue: &mut Queue, hold: Hold) -> Word {
+        if hold.flow() != PLAIN {
+            queue.flows().exit(hold.flow(), hold.permits());
+        }
+        self.take_back(hold.permits())
+    }
+
+    /// Permits come back; the word as it was.
+    fn take_back(&self, permits: u32) -> Word {
+        Word::from_bits(self.word.fetch_sub(u64::from(permits) * Word::IN_FLIGHT, Ordering::AcqRel))
     }
 
     /// The stamp of a reservation that is about to be taken.
+    #[inline]
     pub(crate) fn stamp(&self) -> Stamp {
         Stamp(self.look.load(Ordering::Relaxed))
+    }
+
+    /// The hold, given now.
+    #[inline]
+    pub(crate) fn given_now(&self, hold: Hold) -> Hold {
+        hold.given(self.stamp())
+    }
+
+    /// How many looks of the driver ago a hold was given.
+    pub(crate) fn age(&self, hold: Hold) -> u32 {
+        hold.age(self.stamp())
     }
 
     /// A reservation comes back uncalled.
     pub(crate) fn unreserve(&self, stamp: Stamp) {
         self.spend(stamp);
-        self.give_back(Kind::Reservation);
+        self.give_back_reservation();
+    }
+
+    fn give_back_reservation(&self) {
+        let before = self.update(Word::unreserve).unwrap_or_else(|| self.load());
+        if before.is_gated() {
+            self.grant_locked();
+        }
     }
 
     /// Turns a reservation into a permit, unless all of them were revoked.
+    #[inline(always)]
     pub(crate) fn claim(&self, stamp: Stamp) -> bool {
         self.spend(stamp);
         let Some(claimed) = self.update(Word::claim) else {
             return false;
         };
         self.note_peak(claimed);
-        if claimed.is_gated() {
+        // Whoever sees `GATED` because of the driver sees this too.
+        if claimed.is_gated() && self.is_asleep.load(Ordering::Acquire) {
             self.rouse();
         }
         true
     }
 
     /// A reservation that stood at the last look does so no longer.
+    #[inline]
     fn spend(&self, stamp: Stamp) {
         if stamp != self.stamp() {
+            self.spend_aged(1);
+        }
+    }
+
+    #[cold]
+    fn spend_aged(&self, reservations: u32) {
+        if reservations > 0 {
             // Of one that was revoked meanwhile another is spared: the next look will find that one again.
-            let one_less = |aged: u32| aged.checked_sub(1);
-            let _ = self.aged.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less);
-        }
-    }
-
-    /// Sets the limit; permits above it stay out, but none is given until they have come back.
-    pub(crate) fn set_limit(&self, limit: u32) {
-        let queue = lock(&self.queue);
-        self.limit.store(limit.clamp(1, MAX_LIMIT), Ordering::Relaxed);
-        // After this change of the word every fast taker sees the new limit.
-        self.word.fetch_or(Word::GATED, Ordering::AcqRel);
-        self.revoke_above(limit.clamp(1, MAX_LIMIT));
-        self.grant(queue);
-    }
-
-    /// Turns the brake on (nobody at all gets in) or off.
-    pub(crate) fn set_brake(&self, on: bool) {
-        let mut queue = lock(&self.queue);
-        queue.is_braked = on;
-        self.word.fetch_or(Word::GATED, Ordering::AcqRel);
-        if on {
-            self.revoke_above(0);
-        }
-        self.grant(queue);
-    }
-
-    /// One look of the driver: takes back, for those who wait, the reservations that stood uncalled since the last one.
-    pub(crate) fn sweep_reservations(&self) {
-        let queue = lock(&self.queue);
-        if !queue.waiters.is_empty() {
-            for _ in 0..self.aged.load(Ordering::Relaxed) {
-                self.update(Word::unreserve);
-            }
-        }
-        self.look.fetch_add(1, Ordering::Relaxed);
-        self.aged.store(self.load().reserved(), Ordering::Relaxed);
-        self.grant(queue);
-    }
-
-    /// The counts, and what happened since the last observation.
-    pub(crate) fn observe(&self) -> Observation {
-        let mut queue = lock(&self.queue);
-        let mut seen = self.peek_locked(&queue);
-        seen.held_back |= std::mem::take(&mut queue.held_back);
-        seen.peak = self.peak.swap(seen.in_flight, Ordering::Relaxed).max(seen.in_flight);
-        seen
-    }
-
-    /// The counts, changing nothing.
-    pub(crate) fn peek(&self) -> Observation {
-        self.peek_locked(&lock(&self.queue))
-    }
-
-    /// Lets the driver sleep while nobody is in or waits, and nobody was let in since the tick that saw `admitted`
-    /// admissions (a call that is over already still has to be counted); the next caller wakes it.
-    pub(crate) fn poll_idle(&self, cx: &mut Context<'_>, admitted: u32) -> Poll<()> {
-        let waker = cx.waker().clone();
-        let mut queue = lock(&self.queue);
-        self.word.fetch_or(Word::GATED, Ordering::AcqRel);
-        let word = self.load();
-        let is_idle = word.in_flight() == 0
-            && word.admitted() == admitted
-            && queue.waiters.is_empty()
-            && !queue.is_braked;
-        let old = if is_idle { queue.driver.replace(waker) } else { queue.driver.take() };
-        self.settle(&queue);
-        drop(queue);
-        drop(old);
-        if is_idle { Poll::Pending } else { Poll::Ready(()) }
-    }
-
-    /// Wakes the driver if it sleeps, so that it sees that its limiter is gone.
-    pub(crate) fn wake_driver(&self) {
-        let driver = lock(&self.queue).driver.take();
-        if let Some(driver) = driver {
-            driver.wake();
+            let less = |aged: u32| Some(aged.saturating_sub(reservations));
+            let _ = self.aged.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
         }
     }
 
     /// Wakes a sleeping driver: there is work, and it came by the fast path.
+    #[cold]
     fn rouse(&self) {
-        let mut queue = lock(&self.queue);
-        let driver = queue.driver.take();
-        if driver.is_some() {
-            self.settle(&queue);
-        }
-        drop(queue);
-        if let Some(driver) = driver {
-            driver.wake();
+        let queue = lock(&self.queue);
+        if queue.driver.is_some() {
+            self.leave(queue);
         }
     }
 
-    fn peek_locked(&self, queue: &Queue) -> Observation {
-        let word = self.load();
-        let queued = queue.waiters.waiting();
-        Observation {
-            limit: self.limit.load(Ordering::Relaxed),
-            in_flight: word.in_flight(),
-            reserved: word.reserved(),
-            peak: self.peak.load(Ordering::Relaxed),
-            queued,
-            held_back: queue.held_back || (queued > 0 && !queue.is_braked),
-            is_braked: queue.is_braked,
-            admitted: word.admitted(),
-        }
-    }
-
+    #[inline]
     fn load(&self) -> Word {
         Word::from_bits(self.word.load(Ordering::Acquire))
     }
 
     /// Applies `change` to the word until it holds or there is nothing to change; the word as changed.
+    #[inline]
     fn update(&self, change: impl Fn(Word) -> Option<Word>) -> Option<Word> {
         let mut seen = self.load();
         loop {
@@ -384,6 +429,7 @@ impl Gate {
         }
     }
 
+    #[inline]
     fn note_peak(&self, word: Word) {
         let in_flight = word.in_flight();
         if in_flight > self.peak.load(Ordering::Relaxed) {
@@ -392,44 +438,37 @@ impl Gate {
     }
 
     /// Takes while `GATED` is set and the lock held: only returns can change the counts meanwhile.
-    fn take_gated(&self, kind: Kind) -> bool {
+    ///
+    /// Nobody waits, so nobody minds the order: reservations that stood at the driver's last look, and are idle by that, are
+    /// given to a caller at hand.
+    fn take_gated(&self, kind: Kind, permits: u32) -> bool {
         let limit = self.limit.load(Ordering::Relaxed);
-        let taken = self.update(|word| (word.occupied() < limit).then(|| word.take(kind)));
-        // Nobody waits, so nobody minds the order: a reservation that was not called yet is given to a caller at hand.
-        let taken = taken.or_else(|| {
-            self.update(|word| {
-                (word.occupied() <= limit).then(|| word.unreserve())?.map(|word| word.take(kind))
-            })
+        let idle = self.aged.load(Ordering::Relaxed);
+        let lacking = |word: Word| (word.occupied() + permits).saturating_sub(limit);
+        let revoked = Cell::new(0);
+        let taken = self.update(|word| {
+            let freed = word.unreserve_many(lacking(word)).filter(|_| lacking(word) <= idle)?;
+            revoked.set(lacking(word));
+            Some(if kind == Kind::Reservation { freed.reserve() } else { freed.take(permits) })
         });
         if let Some(word) = taken {
             self.note_peak(word);
+            self.spend_aged(revoked.get());
         }
         taken.is_some()
     }
 
-    fn subtract(&self, kind: Kind) -> Word {
-        match kind {
-            Kind::Permit => Word::from_bits(self.word.fetch_sub(Word::IN_FLIGHT, Ordering::AcqRel)),
-            Kind::Reservation => self.update(Word::unreserve).unwrap_or_else(|| self.load()),
-        }
+    /// Hands free permits to those who wait, in order, and wakes them outside the lock.
+    fn grant<'a>(&'a self, queue: MutexGuard<'a, Queue>) {
+        self.grant_with(queue, 0);
     }
 
-    fn give_back(&self, kind: Kind) {
-        if self.subtract(kind).is_gated() {
-            self.grant(lock(&self.queue));
-        }
-    }
-
-    /// Revokes reservations until permits out and reserved are at most `limit`, or none is left.
-    fn revoke_above(&self, limit: u32) {
-        while self.update(|word| (word.occupied() > limit).then(|| word.unreserve()).flatten()).is_some() {}
-    }
-
-    /// Hands free permits to those who wait, in line order, and wakes them outside the lock.
-    fn grant<'a>(&'a self, mut queue: MutexGuard<'a, Queue>) {
+    /// The same with so many permits that have come back and are still in the word.
+    fn grant_with<'a>(&'a self, mut queue: MutexGuard<'a, Queue>, mut back: u32) {
         loop {
-            let granted = self.grant_one(&mut queue);
-            let is_done = granted.is_none() || !self.can_grant(&queue);
+            let granted = self.grant_one(&mut queue, std::mem::take(&mut back));
+            let limit = self.limit.load(Ordering::Relaxed);
+            let is_done = granted.is_none() || !queue.may_go_on(limit, self.load().occupied());
             if is_done {
                 self.settle(&queue);
             }
@@ -444,26 +483,44 @@ impl Gate {
         }
     }
 
-    fn can_grant(&self, queue: &Queue) -> bool {
+    fn grant_one(&self, queue: &mut Queue, back: u32) -> Option<Option<Waker>> {
         let limit = self.limit.load(Ordering::Relaxed);
-        !queue.is_braked && !queue.waiters.is_empty() && self.load().occupied() < limit
-    }
-
-    fn grant_one(&self, queue: &mut Queue) -> Option<Option<Waker>> {
-        if !self.can_grant(queue) {
-            return None;
-        }
-        let (kind, waker) = queue.waiters.grant_next(self.stamp())?;
-        if let Some(word) = self.update(|word| Some(word.take(kind))) {
+        let word = self.load();
+        let Some(turn) = queue.next_turn(limit, word.occupied() - back) else {
+            let in_flight = if back > 0 { self.take_back(back).in_flight() - back } else { word.in_flight() };
+            return queue.next_with_room(limit).or_else(|| queue.next_drained(in_flight));
+        };
+        let opens = queue.waiting() == 1 && !queue.needs_gate();
+        // Nobody else takes while the lock is held and `GATED` is set.
+        let taken = self.update(|word| {
+            let free = word.release(back);
+            let taken = if turn.kind == Kind::Permit { free.take(turn.permits) } else { free.reserve() };
+            Some(if opens { taken.opened() } else { taken })
+        });
+        if let Some(word) = taken {
             self.note_peak(word);
         }
-        Some(waker)
+        Some(queue.grant(turn, self.stamp().0))
     }
 
     /// Opens the fast path again once nothing needs the lock.
     fn settle(&self, queue: &Queue) {
-        if queue.waiters.is_empty() && !queue.is_braked && queue.driver.is_none() {
+        let is_full = queue.is_full(self.limit.load(Ordering::Relaxed));
+        if self.is_full.load(Ordering::Relaxed) != is_full {
+            self.is_full.store(is_full, Ordering::Release);
+        }
+        if queue.waiting() == 0 && !queue.needs_gate() && self.load().is_gated() {
             self.word.fetch_and(!Word::GATED, Ordering::AcqRel);
+        }
+    }
+}
+
+impl Grant {
+    const fn new(kind: Kind, flow: FlowId, count: u32) -> Self {
+        match kind {
+            Kind::Permit => Self::Permits(Hold::new(flow, count)),
+            Kind::Reservation => Self::Reservation(Stamp(count)),
+            Kind::Room | Kind::Drain => Self::News,
         }
     }
 }

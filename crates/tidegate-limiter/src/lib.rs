@@ -7,8 +7,9 @@
 //!
 //! # Reading order
 //!
-//! [`Limiter`] and [`LimiterBuilder`] (what you hold), [`Permit`] (what you get), [`PoolProbe`] (where the evidence comes
-//! from), [`Reservation`] (only for those who implement a `poll_ready`).
+//! [`Limiter`] and [`LimiterBuilder`] (what you hold), [`Permit`] (what you get), [`Class`] (whose turn it is) and
+//! [`Overloaded`] (why not), [`PoolProbe`] (where the evidence comes from), [`Reservation`] and [`Room`] (only for those
+//! who implement a `poll_ready`).
 //!
 //! # Features
 //!
@@ -16,28 +17,39 @@
 
 mod acquire;
 mod builder;
+mod claim;
+mod class;
+mod drain;
 mod driver;
 mod error;
 mod gate;
 mod limiter;
 #[cfg(feature = "test-util")]
 mod manual;
+mod overloaded;
+mod pace;
 mod permit;
 mod pool_meter;
 mod probe;
 mod reservation;
+mod room;
 mod snapshot;
 mod sync;
 mod telemetry;
 
 pub use acquire::Acquire;
 pub use builder::LimiterBuilder;
-pub use error::{BuildError, TryAcquireError};
+pub use claim::Claim;
+pub use class::{Class, Key, Priority};
+pub use drain::Drain;
+pub use error::BuildError;
 pub use limiter::{DecisionRecord, Limiter};
 #[cfg(feature = "test-util")]
 pub use manual::ManualDriver;
+pub use overloaded::{OverloadReason, Overloaded};
 pub use permit::Permit;
 pub use pool_meter::{PoolMeter, PoolUse, PoolWait};
 pub use probe::PoolProbe;
 pub use reservation::Reservation;
+pub use room::Room;
 pub use snapshot::Snapshot;

@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tidegate_core::{Decision, Outcome, Timestamp};
+use tokio::time::Instant;
 
-use crate::gate::Gate;
+use crate::gate::{Gate, Hold};
 use crate::telemetry::Telemetry;
-use crate::{Acquire, LimiterBuilder, Permit, Snapshot, TryAcquireError};
+use crate::{Acquire, Class, Drain, LimiterBuilder, Overloaded, Permit, Snapshot};
 
 /// How many decisions are remembered.
 pub(crate) const DECISIONS_KEPT: usize = 256;
@@ -23,7 +24,7 @@ pub(crate) const DECISIONS_KEPT: usize = 256;
 /// use tidegate_limiter::Limiter;
 ///
 /// let limiter = Limiter::builder().name("experts").fixed(2).build()?;
-/// let permit = limiter.acquire().await;
+/// let permit = limiter.acquire().await?;
 /// assert_eq!(limiter.snapshot().in_flight, 1);
 /// drop(permit);
 /// # Ok(()) }
@@ -36,28 +37,41 @@ pub struct Limiter {
 /// What the handles, permits and the driver of one limiter share.
 pub(crate) struct Shared {
     pub(crate) name: String,
+    /// What times of waiters count from.
+    pub(crate) start: Instant,
     pub(crate) gate: Gate,
     pub(crate) outcomes: Outcomes,
     pub(crate) telemetry: Telemetry,
     pub(crate) decisions: Mutex<VecDeque<DecisionRecord>>,
 }
 
-/// Counts of outcomes other than success, which is the rest.
+/// Counts of outcomes other than success, in permits; success is the rest.
 #[derive(Debug, Default)]
 pub(crate) struct Outcomes {
     pub(crate) overload: AtomicU64,
     pub(crate) ignored: AtomicU64,
+    /// Of those ignored, the permits that were dropped without a word, and the looks of the driver they had been out.
+    pub(crate) abandoned: AtomicU64,
+    pub(crate) abandoned_looks: AtomicU64,
 }
 
 impl Outcomes {
     /// Success costs nothing here: most calls succeed.
-    pub(crate) fn count(&self, outcome: Outcome) {
+    #[inline]
+    pub(crate) fn count(&self, outcome: Outcome, permits: u32) {
         let counter = match outcome {
             Outcome::Overload => &self.overload,
             Outcome::Ignored => &self.ignored,
             _ => return,
         };
-        counter.fetch_add(1, Ordering::Relaxed);
+        counter.fetch_add(u64::from(permits), Ordering::Relaxed);
+    }
+
+    /// Permits dropped without a word, so many looks after they were given.
+    pub(crate) fn abandon(&self, permits: u32, looks: u32) {
+        self.count(Outcome::Ignored, permits);
+        self.abandoned.fetch_add(u64::from(permits), Ordering::Relaxed);
+        self.abandoned_looks.fetch_add(u64::from(permits) * u64::from(looks), Ordering::Relaxed);
     }
 }
 
@@ -85,30 +99,115 @@ impl Limiter {
         &self.shared
     }
 
-    /// Waits for a permit.
+    /// Waits for a permit, however long it takes.
     ///
     /// Callers are served in the order in which they first polled; a permit that comes back goes to the first in line
-    /// directly, so a newcomer cannot overtake. The future owns a handle and may be moved to another task.
+    /// directly, so a newcomer cannot overtake. Beside calls with a class they are together one key of share 1 and
+    /// normal priority. The future owns a handle and may be moved to another task.
+    ///
+    /// # Errors
+    ///
+    /// [`Overloaded`] with the reason [`Closed`](crate::OverloadReason::Closed), and no other.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future gives up the place in line. A permit that was handed over and not yet seen goes to the next in
     /// line; none is lost. A future that is polled anew, as in `select!` in a loop over `&mut acquire`, keeps its place.
     pub fn acquire(&self) -> Acquire {
-        Acquire::new(Arc::clone(&self.shared))
+        Acquire::new(Arc::clone(&self.shared), None)
+    }
+
+    /// Waits for the permits of a call of this class, in the bounded queue.
+    ///
+    /// # Order
+    ///
+    /// The highest priority goes first, and a lower one that waits gets one in ten of the permits that go to it and to higher
+    /// ones. Within a priority the keys that wait share the limit by their shares: what a key was given since it began to
+    /// wait is within two permits of its share at every limit, and it never holds more than its share of the limit, rounded
+    /// up, unless a wider call waits. Within a key the oldest goes first.
+    /// A call of weight *n* whose turn it is keeps its turn until *n* permits are free together.
+    ///
+    /// # Errors
+    ///
+    /// [`Overloaded`], whose reason says why the call was refused: at once, if its turn would come after its deadline or
+    /// the queue is full of calls of no lower priority; or later, while it waits. See
+    /// [`OverloadReason`](crate::OverloadReason).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`acquire`](Self::acquire): dropping the future gives up the place in line, and what was handed over and not yet
+    /// seen goes to the next in line.
+    pub fn acquire_with(&self, class: Class) -> Acquire {
+        Acquire::new(Arc::clone(&self.shared), Some(class))
     }
 
     /// A permit if one is free and nobody waits.
     ///
     /// # Errors
     ///
-    /// [`TryAcquireError`] if all permits are out, callers are waiting, or the brake is on.
-    pub fn try_acquire(&self) -> Result<Permit, TryAcquireError> {
-        if self.shared.gate.try_enter() {
-            Ok(Permit::new(Arc::clone(&self.shared)))
-        } else {
-            Err(TryAcquireError(()))
+    /// [`Overloaded`] if all permits are out, callers are waiting, the brake is on, or the limiter is closed.
+    pub fn try_acquire(&self) -> Result<Permit, Overloaded> {
+        match self.shared.gate.try_enter() {
+            Ok(()) => Ok(Permit::new(Arc::clone(&self.shared), Hold::PLAIN)),
+            Err(refusal) => Err(self.refused(refusal)),
         }
+    }
+
+    /// The permits of a call of this class if they are free and nobody waits. The deadline is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_acquire`](Self::try_acquire).
+    pub fn try_acquire_with(&self, class: Class) -> Result<Permit, Overloaded> {
+        match self.shared.gate.try_enter_class(&class) {
+            Ok(hold) => Ok(Permit::new(Arc::clone(&self.shared), hold)),
+            Err(refusal) => Err(self.refused(refusal)),
+        }
+    }
+
+    fn refused(&self, refusal: Overloaded) -> Overloaded {
+        self.shared.telemetry.refused(refusal.reason());
+        refusal
+    }
+
+    /// Runs `work` with a permit, once there is one; its end counts as a success.
+    ///
+    /// Where a result can mean that the database had no room, hold the permit yourself and say so with
+    /// [`Permit::finish`].
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Self::acquire); then `work` has not been polled.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops `work`, then gives back the place in line or the permit. Work cut short is not a success.
+    pub async fn run<F: Future>(&self, work: F) -> Result<F::Output, Overloaded> {
+        let permit = self.acquire().await?;
+        let done = work.await;
+        permit.finish(Outcome::Success);
+        Ok(done)
+    }
+
+    /// Admits nobody any more, for good: calls that wait and calls that come are refused.
+    ///
+    /// Permits that are out stay valid. A service of `LimitLayer` is not ready any more, since its error type has no word
+    /// for a refusal; a call it had said "ready" for is still served.
+    pub fn close(&self) {
+        self.shared.gate.close();
+    }
+
+    /// Closes the limiter and waits until every permit has come back.
+    ///
+    /// It is closed by this call, not by the first poll. A service of `LimitLayer` that was ready before may make its one
+    /// call after the end of this all the same.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future only stops the waiting: the limiter stays closed.
+    pub fn drain(&self) -> Drain {
+        self.close();
+        Drain::new(Arc::clone(&self.shared))
     }
 
     /// The limiter's counts now, all of one moment as far as callers in the queue are concerned.
@@ -122,6 +221,7 @@ impl Limiter {
             queued: seen.queued,
             overhang: seen.in_flight.saturating_sub(seen.limit),
             is_braked: seen.is_braked,
+            is_closed: seen.is_closed,
         }
     }
 

@@ -17,9 +17,9 @@ impl ManualDriver {
         Self { driver }
     }
 
-    /// A look at the brake and at idle reservations; the task does it four times a tick.
-    pub fn look(&self) {
-        self.driver.look();
+    /// A look at the brake, at idle reservations and at those who wait, at `now`; the task does it four times a tick.
+    pub fn look(&self, now: Timestamp) {
+        self.driver.look(now);
     }
 
     /// One tick of the law at `now`, which must not go backwards.

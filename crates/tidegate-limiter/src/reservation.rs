@@ -4,15 +4,15 @@ use std::task::{Context, Poll, ready};
 
 use tokio::time::Instant;
 
-use crate::gate::{Entry, Kind, Line, Stamp, Ticket};
+use crate::gate::{Entry, Grant, Kind, Line, Stamp, Ticket};
 use crate::limiter::Shared;
-use crate::{Acquire, Limiter};
+use crate::{Claim, Limiter};
 
 /// A permit kept for a service between "ready" and the call: what `poll_ready` of a tower service holds.
 ///
-/// A reservation is revocable. It is given back when it is dropped, and it is taken back when others wait and it has not
-/// been claimed: at once by a caller that finds nobody else waiting, otherwise by the driver, within two of its looks
-/// (half a tick). So a service that is ready and idle does not keep the limit from those who have work.
+/// A reservation is revocable. It is given back when it is dropped, and it is taken back when it stands idle and others want
+/// a permit: by the driver, within two of its looks (half a tick), when somebody waits; and at once, once a look has seen
+/// it, by a caller that finds nobody else waiting. So a service that is ready and idle does not keep the limit from those who have work.
 /// [`claim`](Self::claim) after that still succeeds; it waits, first in line.
 ///
 /// Use [`Limiter::acquire`] unless you implement a `poll_ready`.
@@ -29,7 +29,7 @@ pub struct Reservation {
 /// ```
 enum State {
     Empty,
-    Waiting { ticket: Ticket, since: Instant },
+    Waiting { ticket: Ticket, since: Option<Instant> },
     Reserved(Stamp),
 }
 
@@ -43,37 +43,62 @@ impl Reservation {
     /// Whether a permit is reserved; if not, the task is woken when one is.
     ///
     /// The place in line is kept between polls and given up when the handle is dropped.
+    /// Once the limiter is closed no handle becomes ready any more.
+    #[inline(always)]
     pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if matches!(self.state, State::Empty) {
-            let gate = &self.shared.gate;
-            let stamp = gate.stamp();
-            self.state = if gate.try_take(Kind::Reservation) {
-                State::Reserved(stamp)
-            } else {
-                match gate.enter(Kind::Reservation, Line::Ordinary, Some(cx.waker().clone())) {
-                    Entry::Admitted => State::Reserved(stamp),
-                    Entry::Queued(ticket) => State::Waiting { ticket, since: Instant::now() },
+        match self.state {
+            State::Reserved(_) => Poll::Ready(()),
+            State::Empty => {
+                let stamp = self.shared.gate.stamp();
+                if self.shared.gate.try_reserve() {
+                    self.state = State::Reserved(stamp);
+                    return Poll::Ready(());
                 }
-            };
+                self.enter(stamp, cx)
+            }
+            State::Waiting { .. } => self.poll_waiting(cx),
         }
+    }
+
+    fn enter(&mut self, stamp: Stamp, cx: &Context<'_>) -> Poll<()> {
+        match self.shared.gate.enter(Kind::Reservation, Line::Ordinary, Some(cx.waker().clone())) {
+            Entry::Queued(ticket) => {
+                let since = ticket.is_timed().then(Instant::now);
+                self.state = State::Waiting { ticket, since };
+                Poll::Pending
+            }
+            // A reservation is never refused.
+            Entry::Admitted(_) | Entry::Refused(_) => {
+                self.state = State::Reserved(stamp);
+                Poll::Ready(())
+            }
+        }
+    }
+
+    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let State::Waiting { ticket, since } = &self.state {
-            let stamp = ready!(self.shared.gate.poll_ticket(ticket, cx));
-            let waited = since.elapsed();
+            let granted = ready!(self.shared.gate.poll_ticket(ticket, cx));
+            // Of a ticket that was granted something else there is no reservation: it is as if it had been revoked.
+            let stamp =
+                if let Ok(Grant::Reservation(stamp)) = granted { stamp } else { self.shared.gate.stamp() };
+            let since = *since;
             self.state = State::Reserved(stamp);
-            self.shared.telemetry.queue_wait(waited);
+            self.shared.telemetry.queue_wait(since);
         }
         Poll::Ready(())
     }
 
-    /// Spends the reservation. `None` if [`poll_ready`](Self::poll_ready) has not been ready since the last claim.
-    ///
-    /// The future is ready at once, or, if the reservation was revoked meanwhile, waits for a permit, first in line.
-    pub fn claim(&mut self) -> Option<Acquire> {
+    /// Spends the reservation: its permit, or, if others took it meanwhile, the promise of one, first in line. `None` if
+    /// [`poll_ready`](Self::poll_ready) has not been ready since the last claim.
+    #[inline(always)]
+    pub fn claim(&mut self) -> Option<Claim> {
         let State::Reserved(stamp) = self.state else {
             return None;
         };
         self.state = State::Empty;
-        Some(Acquire::claim(Arc::clone(&self.shared), stamp))
+        let is_held = self.shared.gate.claim(stamp);
+        let shared = Arc::clone(&self.shared);
+        Some(if is_held { Claim::held(shared, stamp) } else { Claim::promised(shared) })
     }
 }
 
@@ -83,7 +108,7 @@ impl Drop for Reservation {
             State::Empty => {}
             State::Waiting { ticket, since } => {
                 self.shared.gate.cancel(ticket);
-                self.shared.telemetry.queue_wait(since.elapsed());
+                self.shared.telemetry.queue_wait(since);
             }
             State::Reserved(stamp) => self.shared.gate.unreserve(stamp),
         }

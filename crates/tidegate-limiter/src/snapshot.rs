@@ -14,13 +14,15 @@ pub struct Snapshot {
     pub overhang: u32,
     /// Whether the brake is on: nobody is admitted, because the pool has stopped answering.
     pub is_braked: bool,
+    /// Whether the limiter was closed: nobody is admitted any more.
+    pub is_closed: bool,
 }
 
 impl Snapshot {
-    /// Permits a caller could take now: none while somebody waits or the brake is on.
+    /// Permits a caller could take now: none while somebody waits, the brake is on or the limiter is closed.
     #[must_use]
     pub const fn headroom(&self) -> u32 {
-        if self.is_braked || self.queued > 0 {
+        if self.is_braked || self.is_closed || self.queued > 0 {
             return 0;
         }
         self.limit.saturating_sub(self.in_flight).saturating_sub(self.reserved)

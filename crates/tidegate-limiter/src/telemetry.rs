@@ -1,16 +1,16 @@
 //! Every metric and event of the limiter. Names, units and meanings are in `docs/metrics.md`, held to this file by a test.
 
-use std::time::Duration;
-
 use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
     histogram,
 };
 use tidegate_core::{Decision, Demand, Outcome, PoolEvidence, Reason};
 
-use crate::PoolProbe;
+use tokio::time::Instant;
+
 use crate::gate::Observation;
 use crate::pool_meter::POOL_NAME;
+use crate::{OverloadReason, PoolProbe};
 
 const LIMIT: &str = "tidegate_limit";
 const IN_FLIGHT: &str = "tidegate_in_flight";
@@ -19,6 +19,7 @@ const OVERHANG: &str = "tidegate_overhang";
 const BRAKED: &str = "tidegate_braked";
 const QUEUE_WAIT: &str = "tidegate_queue_wait_seconds";
 const ADMITTED: &str = "tidegate_admitted_total";
+const REFUSED: &str = "tidegate_refused_total";
 const OUTCOMES: &str = "tidegate_outcomes_total";
 const DECISIONS: &str = "tidegate_decisions_total";
 const POOL_CONNECTIONS: &str = "db.client.connection.count";
@@ -37,7 +38,7 @@ pub(crate) struct Tick {
     pub(crate) ignored: u64,
 }
 
-/// The handles of one limiter, made once. The calls themselves touch none of them but the queue wait's.
+/// The handles of one limiter, made once. Of the calls themselves only those touch one that wait or are refused.
 pub(crate) struct Telemetry {
     limit: Gauge,
     in_flight: Gauge,
@@ -50,6 +51,7 @@ pub(crate) struct Telemetry {
     overload: Counter,
     ignored: Counter,
     decisions: Vec<(Reason, Counter)>,
+    refused: Vec<(OverloadReason, Counter)>,
     pool: Option<PoolGauges>,
 }
 
@@ -69,6 +71,9 @@ impl Telemetry {
         let decision = |reason: Reason| {
             (reason, counter!(DECISIONS, LIMITER_LABEL => name(), "reason" => reason.as_str()))
         };
+        let refusal = |reason: OverloadReason| {
+            (reason, counter!(REFUSED, LIMITER_LABEL => name(), "reason" => reason.as_str()))
+        };
         Self {
             limit: gauge!(LIMIT, LIMITER_LABEL => name()),
             in_flight: gauge!(IN_FLIGHT, LIMITER_LABEL => name()),
@@ -81,13 +86,24 @@ impl Telemetry {
             overload: outcome(Outcome::Overload),
             ignored: outcome(Outcome::Ignored),
             decisions: Reason::ALL.into_iter().map(decision).collect(),
+            refused: OverloadReason::ALL.into_iter().map(refusal).collect(),
             pool: pool.map(|pool| PoolGauges::new(pool.name())),
         }
     }
 
-    /// The only metric of the call itself, and only of calls that had to wait.
-    pub(crate) fn queue_wait(&self, wait: Duration) {
-        self.queue_wait.record(wait);
+    /// The end of a wait, if it is one of those that are timed.
+    #[inline]
+    pub(crate) fn queue_wait(&self, since: Option<Instant>) {
+        if let Some(since) = since {
+            self.queue_wait.record(since.elapsed());
+        }
+    }
+
+    /// A call that was refused.
+    pub(crate) fn refused(&self, reason: OverloadReason) {
+        if let Some((_, counter)) = self.refused.iter().find(|(other, _)| *other == reason) {
+            counter.increment(1);
+        }
     }
 
     pub(crate) fn brake(&self, limiter: &str, on: bool) {
@@ -174,9 +190,10 @@ fn describe() {
     describe_histogram!(
         QUEUE_WAIT,
         Unit::Seconds,
-        "Time in the limiter's queue, of callers that had to wait."
+        "Time in the limiter's queue, of a sample of the callers that had to wait."
     );
     describe_counter!(ADMITTED, Unit::Count, "Permits given.");
+    describe_counter!(REFUSED, Unit::Count, "Calls that were refused, by reason.");
     describe_counter!(OUTCOMES, Unit::Count, "Permits that came back, by outcome.");
     describe_counter!(DECISIONS, Unit::Count, "Changes of the limit, by reason.");
     describe_gauge!(POOL_CONNECTIONS, Unit::Count, "Open connections of the pool, by state.");

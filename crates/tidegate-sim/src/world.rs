@@ -190,7 +190,7 @@ impl<'a> World<'a> {
     /// What the driver's task does in production, at the same moments.
     fn look(&mut self, count: u64) {
         self.published.set(self.pool.evidence(self.now));
-        self.driver.look();
+        self.driver.look(Timestamp::from_start(Duration::from_nanos(self.now)));
         if count.is_multiple_of(LOOKS_PER_TICK) {
             // An event of its own: those whom the look let in are seen to be in before the law may lower the limit.
             self.agenda.plan(self.now, Event::Tick);

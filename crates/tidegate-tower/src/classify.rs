@@ -1,6 +1,10 @@
+mod elapsed;
+
 use std::fmt;
 
 use tidegate_core::Outcome;
+
+pub use elapsed::classify_elapsed;
 
 /// Says what a result means to the control law.
 ///
@@ -49,19 +53,50 @@ where
     }
 }
 
-/// The classifier of a layer that was given none: a response is a success, an error is ignored.
+/// The classifier of a layer that was given none: a response is a success, a timeout is overload, any other error is
+/// ignored.
 ///
-/// An error whose type is unknown may be a business error, which must never shrink the limit.
+/// An error that it does not know may be a business error, which must never shrink the limit.
 /// Timeouts of the pool are seen by the pool's own probe, so ignoring them here loses nothing.
+///
+/// # What it knows
+///
+/// It judges as [`classify_elapsed`] does, if the error type is one of these:
+///
+/// - a box of any error: [`tower::BoxError`] and the like without `Send` or `Sync`, or `Arc<dyn Error + Send + Sync>`,
+/// - the `Elapsed` of tower or of tokio itself,
+/// - [`std::io::Error`].
+///
+/// It cannot look into an error type of your own, because `Err` need not be an error at all; for that, one line does:
+/// `LimitLayer::new(limiter).classify_errors(|error: &ScanError| classify_elapsed(error))`.
+/// If timeouts below the limit have other causes than the database (a foreign service, say), give the layer a classifier
+/// that leaves them out.
+///
+/// # Bounds
+///
+/// `Err: 'static`, since a type is recognised by its [`TypeId`](std::any::TypeId). Error types of tower services are;
+/// for one that borrows, use a closure.
+///
+/// ```
+/// use tidegate_core::Outcome;
+/// use tidegate_tower::{Classify, DefaultClassify};
+/// use tower::BoxError;
+/// use tower::timeout::error::Elapsed;
+///
+/// let judge = |error: BoxError| DefaultClassify::default().classify(Err::<&(), _>(&error));
+///
+/// assert_eq!(judge(Elapsed::new().into()), Outcome::Overload);
+/// assert_eq!(judge("no such page".into()), Outcome::Ignored);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct DefaultClassify;
 
-impl<Res, Err> Classify<Res, Err> for DefaultClassify {
+impl<Res, Err: 'static> Classify<Res, Err> for DefaultClassify {
     fn classify(&self, result: Result<&Res, &Err>) -> Outcome {
         match result {
             Ok(_) => Outcome::Success,
-            Err(_) => Outcome::Ignored,
+            Err(error) => elapsed::as_error(error).map_or(Outcome::Ignored, classify_elapsed),
         }
     }
 }

@@ -2,7 +2,7 @@ use tidegate_limiter::Limiter;
 use tower::ServiceBuilder;
 use tower_layer::Stack;
 
-use crate::LimitLayer;
+use crate::{LimitLayer, QueueLayer, ShedLayer};
 
 /// Adds Tidegate's layers to [`ServiceBuilder`].
 pub trait ServiceBuilderExt<L>: sealed::Sealed {
@@ -11,11 +11,25 @@ pub trait ServiceBuilderExt<L>: sealed::Sealed {
     /// Layers above it act on calls that still wait, layers below it only on calls that hold a permit: a timeout above it
     /// covers the wait, a timeout below it only the work.
     fn limit(self, limiter: Limiter) -> ServiceBuilder<Stack<LimitLayer, L>>;
+
+    /// Queues a call until `limiter` has permits for it; short for `.layer(QueueLayer::new(limiter))`.
+    fn queue(self, limiter: Limiter) -> ServiceBuilder<Stack<QueueLayer, L>>;
+
+    /// Refuses a call for which `limiter` has no permit free; short for `.layer(ShedLayer::new(limiter))`.
+    fn shed(self, limiter: Limiter) -> ServiceBuilder<Stack<ShedLayer, L>>;
 }
 
 impl<L> ServiceBuilderExt<L> for ServiceBuilder<L> {
     fn limit(self, limiter: Limiter) -> ServiceBuilder<Stack<LimitLayer, L>> {
         self.layer(LimitLayer::new(limiter))
+    }
+
+    fn queue(self, limiter: Limiter) -> ServiceBuilder<Stack<QueueLayer, L>> {
+        self.layer(QueueLayer::new(limiter))
+    }
+
+    fn shed(self, limiter: Limiter) -> ServiceBuilder<Stack<ShedLayer, L>> {
+        self.layer(ShedLayer::new(limiter))
     }
 }
 

@@ -9,7 +9,17 @@
 //! # Reading order
 //!
 //! [`LimitLayer`] (what you put on a stack), [`ServiceBuilderExt`] (the short way to do so), [`Limit`] (the service it
-//! makes, and what its clones share), [`Classify`] (what the control law hears of a result).
+//! makes, and what its clones share), [`Classify`] (what the control law hears of a result); then the other two
+//! admissions, [`QueueLayer`] with [`ClassOf`] and [`ShedLayer`].
+//!
+//! # Which layer?
+//!
+//! | | `LimitLayer` | `QueueLayer` | `ShedLayer` |
+//! |---|---|---|---|
+//! | a call is admitted | before there is a request, in `poll_ready` | when it is called, by its class | when it is called, or never |
+//! | callers feel it | as a service that is not ready | as a call that takes longer, or is refused | as a refusal |
+//! | error type | the inner service's | `BoxError` | `BoxError` |
+//! | for | workers that fetch work when ready; stacks in one order | fan-outs, tenants, deadlines | work better left undone than late |
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -27,10 +37,16 @@
 //! ```
 
 pub mod limit;
+pub mod queue;
+pub mod shed;
 
+mod class_of;
 mod classify;
 mod ext;
 
-pub use classify::{Classify, ClassifyErrors, DefaultClassify};
+pub use class_of::{ClassOf, OneClass};
+pub use classify::{Classify, ClassifyErrors, DefaultClassify, classify_elapsed};
 pub use ext::ServiceBuilderExt;
 pub use limit::{Limit, LimitLayer};
+pub use queue::{Queue, QueueLayer};
+pub use shed::{Shed, ShedLayer};

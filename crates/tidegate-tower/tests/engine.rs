@@ -110,7 +110,7 @@ async fn law_hears_of_a_call_that_was_over_before_the_driver_woke() {
     let law = listener(1);
     let limiter = Limiter::builder().law(law.clone()).build().unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
-    limiter.acquire().await.finish(Outcome::Overload);
+    limiter.acquire().await.unwrap().finish(Outcome::Overload);
     tokio::time::sleep(Duration::from_secs(60)).await;
     let overloads: u64 = law.heard.lock().unwrap().iter().map(|demand| demand.overloads).sum();
     assert_eq!(overloads, 1);
@@ -225,14 +225,14 @@ fn look_does_not_revoke_a_reservation_that_has_just_been_given() {
     assert_pending!(third.poll_ready());
     drop(running);
     // The second has its reservation for the moment of the look, and uses it at once.
-    driver.look();
+    driver.look(Timestamp::default());
     assert_ready_ok!(second.poll_ready());
     let running = second.call(());
     let mut fourth = endless(&limiter);
     assert_pending!(fourth.poll_ready());
     drop(running);
     // The third has had its own for no time at all when the driver looks again.
-    driver.look();
+    driver.look(Timestamp::default());
     assert!(third.is_woken());
     assert_ready_ok!(third.poll_ready());
     assert!(!fourth.is_woken(), "the fourth must not overtake the third");

@@ -43,24 +43,34 @@
 //!
 //! | feature | adds | default |
 //! |---|---|---|
-//! | `tower` | `LimitLayer`, `ServiceBuilderExt` | yes |
-//! | `sqlx` | `MeteredPool`, `classify_sqlx`, for the drivers your own sqlx features bring | yes |
+//! | `tower` | `LimitLayer`, `QueueLayer`, `ShedLayer`, `ServiceBuilderExt`, `classify_elapsed` | yes |
+//! | `sqlx` | `MeteredPool`, `classify_sqlx`, `classify_sqlx_chain`, for the drivers your own sqlx features bring | yes |
+//! | `tower` and `sqlx` | `classify_error`, `classify_box_error`, which know both timeouts and sqlx | yes |
 //! | `postgres`, `mysql`, `sqlite` | `sqlx` with sqlx's driver of that name | no |
 //!
 //! Features add names; none changes what another does, but for one case: MySQL's own error numbers are known to
-//! `classify_sqlx` only with `mysql`.
+//! `classify_sqlx` and to what is built on it only with `mysql`.
 
+#[cfg(all(feature = "sqlx", feature = "tower"))]
+mod classify;
+
+#[cfg(all(feature = "sqlx", feature = "tower"))]
+pub use classify::{classify_box_error, classify_error};
 pub use tidegate_core::{
     Bound, ConfigChecks, ConfigError, ControlLaw, Decision, Demand, Evidence, Fixed, MAX_LIMIT, Outcome,
     PoolActivity, PoolAimd, PoolAimdConfig, PoolEvidence, PoolReading, Reason, Terms, Timestamp,
 };
 pub use tidegate_limiter::{
-    Acquire, BuildError, DecisionRecord, Limiter, LimiterBuilder, Permit, PoolMeter, PoolProbe, PoolUse,
-    PoolWait, Reservation, Snapshot, TryAcquireError,
+    Acquire, BuildError, Claim, Class, DecisionRecord, Drain, Key, Limiter, LimiterBuilder, OverloadReason,
+    Overloaded, Permit, PoolMeter, PoolProbe, PoolUse, PoolWait, Priority, Reservation, Room, Snapshot,
 };
 #[cfg(feature = "sqlx")]
-pub use tidegate_sqlx::{MeteredConnection, MeteredPool, MeteredTransaction, classify as classify_sqlx};
+pub use tidegate_sqlx::{
+    MeteredConnection, MeteredPool, MeteredTransaction, classify as classify_sqlx,
+    classify_chain as classify_sqlx_chain,
+};
 #[cfg(feature = "tower")]
 pub use tidegate_tower::{
-    Classify, ClassifyErrors, DefaultClassify, Limit, LimitLayer, ServiceBuilderExt, limit,
+    ClassOf, Classify, ClassifyErrors, DefaultClassify, Limit, LimitLayer, OneClass, Queue, QueueLayer,
+    ServiceBuilderExt, Shed, ShedLayer, classify_elapsed, limit, queue, shed,
 };

@@ -16,7 +16,8 @@ const PUBLISHED: [(&str, &[&str]); 5] = [
 ];
 
 /// The crates that never leave the house; `None` may stand on anything.
-const UNPUBLISHED: [(&str, Option<&[&str]>); 4] = [
+const UNPUBLISHED: [(&str, Option<&[&str]>); 5] = [
+    ("tidegate-bench", None),
     ("tidegate-sim", Some(&["tidegate-core", "tidegate-limiter"])),
     ("tidegate-lab", None),
     ("tidegate-tests", None),

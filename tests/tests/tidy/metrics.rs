@@ -92,12 +92,12 @@ fn faults(code: &[Page], table: &Page) -> Vec<String> {
     faults
 }
 
-/// The code of the crates that make metrics; the lab and the simulation only read them.
+/// The code of the crates that make metrics; the others only read them.
 fn code() -> Vec<Page> {
     let makes_metrics = |page: &Page| {
         let mut parts = page.path.split('/');
         parts.next() == Some("crates")
-            && !matches!(parts.next(), Some("tidegate-lab" | "tidegate-sim"))
+            && !matches!(parts.next(), Some("tidegate-bench" | "tidegate-lab" | "tidegate-sim"))
             && parts.next() == Some("src")
             && !page.is_test()
     };

@@ -1,355 +1,160 @@
-//! The gate against a model of it, operation by operation.
+//! The gate against a model of it, operation by operation, and what the model does not know of.
 
-use std::collections::VecDeque;
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a broken model must say so, and its seed"
+)]
+
+mod model;
+mod ops;
+mod pair;
+mod shares;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
-use super::{Entry, Gate, Kind, Line, Stamp, Ticket};
+use self::ops::Weights;
+use self::pair::{Pair, Woken};
+use super::queue::{QueueConfig, QueueLimit};
+use super::{Entry, Gate, Grant, Hold, Kind, Line, Ticket};
+use crate::sync::lock;
+use crate::{Class, Key, Priority};
 
-#[derive(Default)]
-struct Woken(AtomicU32);
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-#[derive(Clone, Debug)]
-enum Op {
-    Try(Kind),
-    Enter(Kind, Line),
-    /// Polls, then keeps or gives up, the nth ticket.
-    Poll(usize),
-    Cancel(usize),
-    Release,
-    Unreserve,
-    Claim,
-    Limit(u32),
-    Brake(bool),
-    Sweep,
-}
-
-fn op() -> impl Strategy<Value = Op> {
-    let kind = prop_oneof![Just(Kind::Permit), Just(Kind::Reservation)];
-    let line = prop_oneof![Just(Line::First), Just(Line::Ordinary)];
-    prop_oneof![
-        2 => kind.clone().prop_map(Op::Try),
-        4 => (kind, line).prop_map(|(kind, line)| Op::Enter(kind, line)),
-        3 => (0..8_usize).prop_map(Op::Poll),
-        2 => (0..8_usize).prop_map(Op::Cancel),
-        4 => Just(Op::Release),
-        1 => Just(Op::Unreserve),
-        2 => Just(Op::Claim),
-        2 => (1..6_u32).prop_map(Op::Limit),
-        1 => any::<bool>().prop_map(Op::Brake),
-        1 => Just(Op::Sweep),
-    ]
-}
-
-/// A caller of the model: its number, what it wants, and whether it was granted.
-#[derive(Clone, Debug)]
-struct Waiter {
-    id: u32,
-    kind: Kind,
-}
-
-/// What the gate should be doing, written for clarity.
-#[derive(Debug)]
-struct Model {
-    limit: u32,
-    is_braked: bool,
-    in_flight: u32,
-    reserved: u32,
-    look: u32,
-    aged: u32,
-    first: VecDeque<Waiter>,
-    ordinary: VecDeque<Waiter>,
-    /// Who was granted and has not seen it, with the look of the grant.
-    granted: Vec<(u32, u32)>,
-}
-
-impl Model {
-    fn free(&self) -> bool {
-        !self.is_braked && self.in_flight + self.reserved < self.limit
-    }
-
-    fn take(&mut self, kind: Kind) {
-        match kind {
-            Kind::Permit => self.in_flight += 1,
-            Kind::Reservation => self.reserved += 1,
-        }
-    }
-
-    fn give_back(&mut self, kind: Kind) {
-        match kind {
-            Kind::Permit => self.in_flight -= 1,
-            Kind::Reservation => self.reserved = self.reserved.saturating_sub(1),
-        }
-        self.grant();
-    }
-
-    fn grant(&mut self) {
-        while self.free() {
-            let Some(waiter) = self.first.pop_front().or_else(|| self.ordinary.pop_front()) else {
-                return;
-            };
-            self.take(waiter.kind);
-            self.granted.push((waiter.id, self.look));
-        }
-    }
-
-    fn spend(&mut self, look: u32) {
-        if look != self.look {
-            self.aged = self.aged.saturating_sub(1);
-        }
-    }
-
-    fn look_of(&self, id: u32) -> Option<u32> {
-        self.granted.iter().find(|granted| granted.0 == id).map(|granted| granted.1)
-    }
-
-    fn queued(&self) -> usize {
-        self.first.len() + self.ordinary.len()
-    }
-
-    /// Whether the caller gets in at once.
-    fn enter(&mut self, waiter: Waiter, line: Line) -> bool {
-        let is_first = self.first.is_empty() && (line == Line::First || self.ordinary.is_empty());
-        if is_first && !self.is_braked {
-            let in_use = self.in_flight + self.reserved;
-            if in_use == self.limit && self.reserved > 0 {
-                self.reserved -= 1; // revoked for a caller at hand
-            }
-            if self.free() {
-                self.take(waiter.kind);
-                return true;
-            }
-        }
-        match line {
-            Line::First => self.first.push_back(waiter),
-            Line::Ordinary => self.ordinary.push_back(waiter),
-        }
-        false
-    }
-
-    fn revoke_above(&mut self, limit: u32) {
-        self.reserved = self.reserved.min(limit.saturating_sub(self.in_flight));
-    }
-}
-
-/// The gate and its model side by side, with the tickets still held and the reservations and permits outstanding.
-struct Pair {
-    gate: Gate,
-    model: Model,
-    tickets: Vec<(u32, Kind, Ticket, Arc<Woken>)>,
-    permits: u32,
-    /// The stamps of the reservations outstanding.
-    reservations: Vec<Stamp>,
-    next_id: u32,
-}
-
-impl Pair {
-    fn new(limit: u32) -> Self {
-        let model = Model {
-            limit,
-            is_braked: false,
-            in_flight: 0,
-            reserved: 0,
-            look: 0,
-            aged: 0,
-            first: VecDeque::new(),
-            ordinary: VecDeque::new(),
-            granted: Vec::new(),
-        };
-        Self {
-            gate: Gate::new(limit),
-            model,
-            tickets: Vec::new(),
-            permits: 0,
-            reservations: Vec::new(),
-            next_id: 0,
-        }
-    }
-
-    fn own(&mut self, kind: Kind, stamp: Stamp) {
-        match kind {
-            Kind::Permit => self.permits += 1,
-            Kind::Reservation => self.reservations.push(stamp),
-        }
-    }
-
-    fn apply(&mut self, op: Op) {
-        match op {
-            Op::Try(kind) => {
-                let expected = self.model.free() && self.model.queued() == 0;
-                assert_eq!(self.gate.try_take(kind), expected);
-                if expected {
-                    self.model.take(kind);
-                    self.own(kind, self.gate.stamp());
-                }
-            }
-            Op::Enter(kind, line) => self.enter(kind, line),
-            Op::Poll(index) => self.poll(index),
-            Op::Cancel(index) if index < self.tickets.len() => self.cancel(index),
-            Op::Release if self.permits > 0 => {
-                self.permits -= 1;
-                self.gate.release();
-                self.model.give_back(Kind::Permit);
-            }
-            Op::Unreserve if !self.reservations.is_empty() => {
-                let stamp = self.reservations.remove(0);
-                self.gate.unreserve(stamp);
-                self.model.spend(stamp.0);
-                self.model.give_back(Kind::Reservation);
-            }
-            Op::Claim if !self.reservations.is_empty() => {
-                let stamp = self.reservations.remove(0);
-                let expected = self.model.reserved > 0;
-                assert_eq!(self.gate.claim(stamp), expected);
-                self.model.spend(stamp.0);
-                if expected {
-                    self.model.reserved -= 1;
-                    self.model.in_flight += 1;
-                    self.permits += 1;
-                }
-            }
-            Op::Limit(limit) => {
-                self.gate.set_limit(limit);
-                self.model.limit = limit;
-                self.model.revoke_above(limit);
-                self.model.grant();
-            }
-            Op::Brake(on) => {
-                self.gate.set_brake(on);
-                self.model.is_braked = on;
-                if on {
-                    self.model.reserved = 0;
-                }
-                self.model.grant();
-            }
-            Op::Sweep => {
-                self.gate.sweep_reservations();
-                if self.model.queued() > 0 {
-                    self.model.reserved -= self.model.reserved.min(self.model.aged);
-                }
-                self.model.look += 1;
-                self.model.aged = self.model.reserved;
-                self.model.grant();
-            }
-            _ => {}
-        }
-    }
-
-    fn cancel(&mut self, index: usize) {
-        let (id, kind, ticket, _) = self.tickets.remove(index);
-        let was_granted = self.gate.cancel(ticket);
-        assert_eq!(was_granted, self.model.look_of(id).is_some());
-        if let Some(look) = self.model.look_of(id) {
-            self.model.granted.retain(|granted| granted.0 != id);
-            if kind == Kind::Reservation {
-                self.model.spend(look);
-            }
-            self.model.give_back(kind);
-        } else {
-            self.model.first.retain(|waiter| waiter.id != id);
-            self.model.ordinary.retain(|waiter| waiter.id != id);
-            self.model.grant();
-        }
-    }
-
-    fn enter(&mut self, kind: Kind, line: Line) {
-        let id = self.next_id;
-        self.next_id += 1;
-        let woken = Arc::new(Woken::default());
-        let entry = self.gate.enter(kind, line, Some(Waker::from(Arc::clone(&woken))));
-        let admitted = self.model.enter(Waiter { id, kind }, line);
-        match entry {
-            Entry::Admitted => {
-                assert!(admitted, "admitted where the model waits");
-                self.own(kind, self.gate.stamp());
-            }
-            Entry::Queued(ticket) => {
-                assert!(!admitted, "queued where the model admits");
-                self.tickets.push((id, kind, ticket, woken));
-            }
-        }
-    }
-
-    fn poll(&mut self, index: usize) {
-        if index >= self.tickets.len() {
-            return;
-        }
-        let (id, kind, ticket, woken) = &self.tickets[index];
-        let (id, kind, waker) = (*id, *kind, Waker::from(Arc::clone(woken)));
-        let polled = self.gate.poll_ticket(ticket, &mut Context::from_waker(&waker));
-        let granted = if let Poll::Ready(stamp) = polled { Some(stamp.0) } else { None };
-        assert_eq!(granted, self.model.look_of(id));
-        if let Poll::Ready(stamp) = polled {
-            assert_eq!(woken.0.load(Ordering::Relaxed), 1, "a granted caller was not woken once");
-            self.model.granted.retain(|granted| granted.0 != id);
-            self.tickets.remove(index);
-            self.own(kind, stamp);
-        }
-    }
-
-    fn check(&self) {
-        let seen = self.gate.peek();
-        let model = &self.model;
-        let expected = (model.limit, model.in_flight, model.reserved, model.is_braked);
-        assert_eq!((seen.limit, seen.in_flight, seen.reserved, seen.is_braked), expected);
-        assert_eq!(seen.queued as usize, model.queued());
-        let is_granted = |kind| {
-            let tickets =
-                self.tickets.iter().filter(|(id, own, ..)| *own == kind && model.look_of(*id).is_some());
-            u32::try_from(tickets.count()).unwrap_or(u32::MAX)
-        };
-        assert_eq!(seen.in_flight, self.permits + is_granted(Kind::Permit), "a permit nobody owns");
-        let holders = u32::try_from(self.reservations.len()).unwrap_or(u32::MAX);
-        assert!(seen.reserved <= holders + is_granted(Kind::Reservation), "a reservation nobody owns");
-    }
-}
+const CONFIG: QueueConfig = QueueConfig { limit: QueueLimit::PerPermit(100), sojourn: None };
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_gate_does_what_the_model_does(limit in 1..5_u32, ops in prop::collection::vec(op(), 1..80)) {
-        let mut pair = Pair::new(limit);
+    fn the_gate_does_what_the_model_does(
+        limit in 1..7_u32,
+        config in ops::config(),
+        ops in prop::collection::vec(ops::op(Weights { drop: 6, close: 1 }), 1..120),
+        mut order in any::<usize>(),
+    ) {
+        let mut pair = Pair::new(limit, config);
         for op in ops {
             pair.apply(op);
-            pair.check();
         }
-        // Everything given back, the gate is as good as new.
-        pair.apply(Op::Brake(false));
-        while !pair.tickets.is_empty() {
-            pair.apply(Op::Cancel(0));
-        }
-        while pair.permits > 0 {
-            pair.apply(Op::Release);
-        }
-        while !pair.reservations.is_empty() {
-            pair.apply(Op::Unreserve);
-        }
-        pair.check();
-        prop_assert_eq!(pair.gate.peek().in_flight, 0);
-        prop_assert_eq!(pair.gate.peek().reserved, 0);
-        prop_assert!(pair.gate.try_take(Kind::Permit), "the fast path stayed closed");
+        pair.drop_all(|| {
+            order = order.wrapping_mul(31).wrapping_add(7);
+            order >> 16
+        });
     }
+}
+
+/// The number that replays a run, `TIDEGATE_SEED`.
+fn seed() -> u64 {
+    let given = std::env::var("TIDEGATE_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = given.unwrap_or(20_261_124);
+    println!("TIDEGATE_SEED={seed}");
+    seed
+}
+
+#[test]
+fn a_million_random_drops_lose_nothing() {
+    let mut dice = seed() | 1;
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&dice.to_le_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let mut runner = TestRunner::new_with_rng(ProptestConfig::default(), rng);
+    let op = ops::op(Weights { drop: 20, close: 1 });
+    let mut draw = || op.new_tree(&mut runner).expect("nothing is filtered").current();
+    // Making an operation takes longer than applying it.
+    let some: Vec<_> = (0..4096).map(|_| draw()).collect();
+    let mut roll = || {
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (dice >> 40) as usize
+    };
+    let mut drops = 0;
+    while drops < 1_000_000 {
+        let places = u32::try_from(1 + roll() % 12).expect("a small number");
+        let times = (Duration::from_millis(5), Duration::from_millis(40));
+        let config = QueueConfig {
+            limit: QueueLimit::Fixed(places),
+            sojourn: roll().is_multiple_of(2).then_some(times),
+        };
+        let mut pair = Pair::new(3, config);
+        while pair.drops < 20_000 && !pair.is_closed() {
+            pair.apply(some[roll() % some.len()]);
+        }
+        drops += pair.drops + pair.held() as u64;
+        pair.drop_all(&mut roll);
+    }
+}
+
+fn queue_up(gate: &Gate, class: Class) -> Ticket {
+    match gate.enter_class(&class, || 0, None, None) {
+        Entry::Queued(ticket) => ticket,
+        other => unreachable!("{other:?} where permits are lacking"),
+    }
+}
+
+/// It used to have its turn from the next release on only, so that one of higher priority who came meanwhile went first, or
+/// neither was served while a permit was free.
+#[test]
+fn a_wide_call_that_finds_too_few_permits_has_its_turn_at_once() {
+    let gate = Gate::new(2, CONFIG);
+    assert!(gate.try_take());
+    let wide = queue_up(&gate, Class::default().weight(2));
+    let narrow = queue_up(&gate, Class::default().priority(Priority::High));
+    gate.release(Hold::PLAIN);
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(gate.poll_ticket(&narrow, &mut cx).is_pending());
+    assert!(gate.poll_ticket(&wide, &mut cx).is_ready());
+}
+
+/// The permit it had waited with used to stay free, and the call that took its place to wait, until the next release.
+#[test]
+fn the_turn_of_a_displaced_wide_call_goes_on_to_the_next() {
+    let gate = Gate::new(2, QueueConfig { limit: QueueLimit::Fixed(1), sojourn: None });
+    assert!(gate.try_take());
+    let wide = queue_up(&gate, Class::default().weight(2).priority(Priority::Low));
+    let narrow = queue_up(&gate, Class::default());
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(gate.poll_ticket(&narrow, &mut cx).is_ready());
+    assert!(matches!(gate.poll_ticket(&wide, &mut cx), Poll::Ready(Err(_))));
+}
+
+/// With the one displaced nobody with a class waited any more, so the flow of the newcomer, which was remembered only for
+/// what it owed, used to be forgotten while the newcomer joined it.
+#[test]
+fn a_newcomer_that_displaces_the_last_waiter_keeps_its_flow() {
+    let gate = Gate::new(3, QueueConfig { limit: QueueLimit::PerPermit(1), sojourn: None });
+    assert!(gate.try_take() && gate.try_take() && gate.try_take());
+    assert!(matches!(gate.enter(Kind::Permit, Line::Ordinary, None), Entry::Queued(_)));
+    let keyed = Class::default().key(Key(7));
+    let wide = queue_up(&gate, keyed.weight(2));
+    let _low = queue_up(&gate, Class::default().priority(Priority::Low));
+    gate.release(Hold::PLAIN);
+    gate.release(Hold::PLAIN);
+    let mut cx = Context::from_waker(Waker::noop());
+    let Poll::Ready(Ok(Grant::Permits(hold))) = gate.poll_ticket(&wide, &mut cx) else {
+        unreachable!("two permits are free")
+    };
+    gate.set_limit(1);
+    gate.release(hold);
+    let _newcomer = queue_up(&gate, keyed);
+    assert_eq!(lock(&gate.queue).flows().keyed(), 1);
 }
 
 #[test]
 fn peak_and_held_back_are_of_the_time_since_the_last_observation() {
-    let gate = Gate::new(2);
-    assert!(gate.try_take(Kind::Permit) && gate.try_take(Kind::Permit));
+    let gate = Gate::new(2, CONFIG);
+    assert!(gate.try_take() && gate.try_take());
     let Entry::Queued(ticket) = gate.enter(Kind::Permit, Line::Ordinary, None) else {
         unreachable!("two of two permits are out");
     };
     gate.cancel(ticket);
-    gate.release();
+    gate.release(Hold::PLAIN);
     let seen = gate.observe();
     assert_eq!((seen.peak, seen.held_back, seen.admitted), (2, true, 2));
     let seen = gate.observe();
@@ -358,7 +163,7 @@ fn peak_and_held_back_are_of_the_time_since_the_last_observation() {
 
 #[test]
 fn a_braked_caller_is_not_held_back_by_the_limit() {
-    let gate = Gate::new(2);
+    let gate = Gate::new(2, CONFIG);
     gate.set_brake(true);
     assert!(matches!(gate.enter(Kind::Permit, Line::Ordinary, None), Entry::Queued(_)));
     assert!(!gate.observe().held_back);
@@ -366,17 +171,17 @@ fn a_braked_caller_is_not_held_back_by_the_limit() {
 
 #[test]
 fn a_sleeping_driver_is_woken_by_the_first_caller_only_when_nobody_is_in() {
-    let gate = Gate::new(2);
+    let gate = Gate::new(2, CONFIG);
     let woken = Arc::new(Woken::default());
     let waker = Waker::from(Arc::clone(&woken));
     let mut cx = Context::from_waker(&waker);
 
-    assert!(gate.try_take(Kind::Permit));
+    assert!(gate.try_take());
     assert!(gate.poll_idle(&mut cx, 1).is_ready(), "there is work");
-    gate.release();
+    gate.release(Hold::PLAIN);
     assert!(gate.poll_idle(&mut cx, 1).is_pending());
-    assert!(!gate.try_take(Kind::Permit), "the fast path is closed while the driver sleeps");
-    assert!(gate.try_enter());
+    assert!(!gate.try_take(), "the fast path is closed while the driver sleeps");
+    assert!(gate.try_enter().is_ok());
     assert_eq!(woken.0.load(Ordering::Relaxed), 1);
-    assert!(gate.try_take(Kind::Permit), "the fast path is open again");
+    assert!(gate.try_take(), "the fast path is open again");
 }

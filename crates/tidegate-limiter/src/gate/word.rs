@@ -1,5 +1,3 @@
-use super::waiters::Kind;
-
 /// The counts of the gate in one machine word.
 ///
 /// ```text
@@ -22,54 +20,89 @@ impl Word {
     const RESERVED: u64 = 1 << RESERVED_SHIFT;
     const ADMITTED: u64 = 1 << ADMITTED_SHIFT;
 
+    #[inline]
     pub(super) const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
+    #[inline]
     pub(super) const fn bits(self) -> u64 {
         self.0
     }
 
+    #[inline]
     pub(super) const fn is_gated(self) -> bool {
         self.0 & Self::GATED != 0
     }
 
+    #[inline]
     pub(super) const fn in_flight(self) -> u32 {
         low_bits(self.0 & FIELD)
     }
 
+    #[inline]
     pub(super) const fn reserved(self) -> u32 {
         low_bits((self.0 >> RESERVED_SHIFT) & FIELD)
     }
 
     /// Permits that are not free.
+    #[inline]
     pub(super) const fn occupied(self) -> u32 {
         self.in_flight() + self.reserved()
     }
 
+    #[inline]
     pub(super) const fn admitted(self) -> u32 {
         low_bits(self.0 >> ADMITTED_SHIFT)
     }
 
-    pub(super) const fn take(self, kind: Kind) -> Self {
-        match kind {
-            Kind::Permit => Self(self.0.wrapping_add(Self::IN_FLIGHT).wrapping_add(Self::ADMITTED)),
-            Kind::Reservation => Self(self.0 + Self::RESERVED),
-        }
+    /// Permits taken. There are never more of them than the limit, so the field cannot overflow.
+    #[inline]
+    pub(super) const fn take(self, permits: u32) -> Self {
+        let permits = permits as u64;
+        Self(
+            self.0.wrapping_add(permits * Self::IN_FLIGHT).wrapping_add(permits.wrapping_mul(Self::ADMITTED)),
+        )
+    }
+
+    /// So many permits less; their owner says that they were out.
+    #[inline]
+    pub(super) const fn release(self, permits: u32) -> Self {
+        Self(self.0 - permits as u64 * Self::IN_FLIGHT)
+    }
+
+    /// With the fast path open.
+    #[inline]
+    pub(super) const fn opened(self) -> Self {
+        Self(self.0 & !Self::GATED)
+    }
+
+    #[inline]
+    pub(super) const fn reserve(self) -> Self {
+        Self(self.0 + Self::RESERVED)
     }
 
     /// A reservation less, if there is one.
+    #[inline]
     pub(super) fn unreserve(self) -> Option<Self> {
-        (self.reserved() > 0).then(|| Self(self.0 - Self::RESERVED))
+        self.unreserve_many(1)
+    }
+
+    /// So many reservations less, if there are as many.
+    #[inline]
+    pub(super) fn unreserve_many(self, reservations: u32) -> Option<Self> {
+        (self.reserved() >= reservations).then(|| Self(self.0 - u64::from(reservations) * Self::RESERVED))
     }
 
     /// A reservation turned into a permit, if there is one.
+    #[inline]
     pub(super) fn claim(self) -> Option<Self> {
-        self.unreserve().map(|word| word.take(Kind::Permit))
+        self.unreserve().map(|word| word.take(1))
     }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "every field is at most 23 bits wide")]
+#[inline]
 const fn low_bits(field: u64) -> u32 {
     field as u32
 }

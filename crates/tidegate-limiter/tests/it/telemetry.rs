@@ -35,10 +35,10 @@ async fn gauges_and_counters_tell_what_happened() {
     pool.0.lock().unwrap().reading = PoolReading::new(20, 8, 3, Duration::from_secs(1));
     pool.0.lock().unwrap().pending = 4;
     let limiter = limiter(&recorder, &law, pool);
-    limiter.acquire().await.finish(Outcome::Overload);
-    limiter.acquire().await.finish(Outcome::Ignored);
-    limiter.acquire().await.finish(Outcome::Success);
-    let _held = [limiter.acquire().await, limiter.acquire().await];
+    limiter.acquire().await.unwrap().finish(Outcome::Overload);
+    limiter.acquire().await.unwrap().finish(Outcome::Ignored);
+    limiter.acquire().await.unwrap().finish(Outcome::Success);
+    let _held = [limiter.acquire().await.unwrap(), limiter.acquire().await.unwrap()];
     law.set_limit(1);
     sleep(Duration::from_millis(350)).await;
     // A snapshot resets counters, so one is taken and searched.
@@ -78,7 +78,7 @@ async fn the_brake_is_a_gauge() {
     let recorder = DebuggingRecorder::new();
     let law = Told::new(3);
     let limiter = limiter(&recorder, &law, ToldPool::default());
-    let _work = limiter.acquire().await;
+    let _work = limiter.acquire().await.unwrap();
     law.set_brake(true);
     sleep(Duration::from_millis(50)).await;
     assert_eq!(value(&recorder.snapshotter(), "tidegate_braked", &[]), DebugValue::Gauge(1.0.into()));
@@ -89,7 +89,7 @@ async fn queue_wait_counts_those_who_waited_cancelled_ones_included() {
     let recorder = DebuggingRecorder::new();
     let law = Told::new(1);
     let limiter = limiter(&recorder, &law, ToldPool::default());
-    let held = limiter.acquire().await;
+    let held = limiter.acquire().await.unwrap();
     let waiter = tokio::spawn(limiter.acquire());
     let impatient = tokio::time::timeout(Duration::from_millis(20), limiter.acquire());
     assert!(impatient.await.is_err());
@@ -138,13 +138,13 @@ async fn one_event_per_decision_with_its_reason_and_none_per_call() {
     for limit in [3, 5, 5, 2] {
         law.set_limit(limit);
         for _ in 0..10 {
-            drop(limiter.acquire().await);
+            drop(limiter.acquire().await.unwrap());
         }
-        let _work = limiter.acquire().await;
+        let _work = limiter.acquire().await.unwrap();
         sleep(Duration::from_millis(250)).await;
     }
     law.set_brake(true);
-    let _work = limiter.acquire().await;
+    let _work = limiter.acquire().await.unwrap();
     sleep(Duration::from_millis(100)).await;
     let lines = log.lines();
     assert_eq!(lines.len(), 3, "{lines:#?}");

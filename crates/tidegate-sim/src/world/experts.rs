@@ -61,7 +61,8 @@ impl World<'_> {
             let Some(expert) = self.experts.get_mut(key) else { continue };
             let Admission::Waiting { acquire, waker } = &mut expert.admission else { continue };
             let polled = Pin::new(acquire).poll(&mut Context::from_waker(waker));
-            let Poll::Ready(permit) = polled else { continue };
+            // Nobody closes the limiter, so nobody is refused.
+            let Poll::Ready(Ok(permit)) = polled else { continue };
             self.check_admission()?;
             self.admit(key, permit);
         }

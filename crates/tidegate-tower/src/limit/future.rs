@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use pin_project::pin_project;
-use tidegate_limiter::{Acquire, Permit};
+use tidegate_limiter::Claim;
 
 use crate::Classify;
 
@@ -21,26 +21,18 @@ use crate::Classify;
 #[pin_project]
 #[must_use = "futures do nothing unless polled"]
 pub struct ResponseFuture<F, C> {
-    // Before `admission`, so that what the call holds (a connection, say) is free before its permit is.
+    // Before `claim`, so that what the call holds (a connection, say) is free before its permit is.
     #[pin]
     inner: F,
-    admission: Admission,
+    /// Held or waited for; `None` once the call is complete.
+    claim: Option<Claim>,
     classify: C,
 }
 
-/// ```text
-/// Waiting  → Admitted   the permit is there
-/// Admitted → Done       the call is complete
-/// ```
-enum Admission {
-    Waiting(Acquire),
-    Admitted(Permit),
-    Done,
-}
-
 impl<F, C> ResponseFuture<F, C> {
-    pub(super) const fn new(inner: F, permit: Acquire, classify: C) -> Self {
-        Self { inner, admission: Admission::Waiting(permit), classify }
+    #[inline]
+    pub(super) const fn new(inner: F, claim: Claim, classify: C) -> Self {
+        Self { inner, claim: Some(claim), classify }
     }
 }
 
@@ -54,20 +46,17 @@ where
     /// # Panics
     ///
     /// If it is polled again after it was ready, as futures may.
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let call = self.project();
-        match call.admission {
-            Admission::Waiting(permit) => {
-                let permit = ready!(Pin::new(permit).poll(cx));
-                *call.admission = Admission::Admitted(permit);
-            }
-            Admission::Admitted(_) => {}
-            Admission::Done => unreachable!("`ResponseFuture` was polled after it was ready"),
-        }
+        let Some(claim) = call.claim else {
+            unreachable!("`ResponseFuture` was polled after it was ready");
+        };
+        ready!(claim.poll_held(cx));
         let result = ready!(call.inner.poll(cx));
         let outcome = call.classify.classify(result.as_ref());
-        if let Admission::Admitted(permit) = std::mem::replace(call.admission, Admission::Done) {
-            permit.finish(outcome);
+        if let Some(claim) = call.claim.take() {
+            claim.finish(outcome);
         }
         Poll::Ready(result)
     }
@@ -75,11 +64,6 @@ where
 
 impl<F, C> fmt::Debug for ResponseFuture<F, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let admission = match self.admission {
-            Admission::Waiting(_) => "waiting",
-            Admission::Admitted(_) => "admitted",
-            Admission::Done => "done",
-        };
-        f.debug_struct("ResponseFuture").field("admission", &admission).finish_non_exhaustive()
+        f.debug_struct("ResponseFuture").field("claim", &self.claim).finish_non_exhaustive()
     }
 }

@@ -68,6 +68,7 @@ where
     type Error = S::Error;
     type Future = ResponseFuture<S::Future, C>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         ready!(self.reservation.poll_ready(cx));
         let ready = self.inner.poll_ready(cx);
@@ -86,11 +87,12 @@ where
     ///
     /// If the service is not ready: each call needs a `poll_ready` (or `ready().await`) on this very clone before it.
     #[expect(clippy::expect_used, reason = "tower's contract: a call without readiness is the caller's bug")]
+    #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
-        let permit = self.reservation.claim().expect(
+        let claim = self.reservation.claim().expect(
             "`Limit` was called without being ready: await `ready()` on this clone of the service before each call",
         );
-        ResponseFuture::new(self.inner.call(request), permit, self.classify.clone())
+        ResponseFuture::new(self.inner.call(request), claim, self.classify.clone())
     }
 }
 

@@ -40,7 +40,7 @@ fn brake_holds_everybody_back_until_it_is_off() {
     assert_ready_ok!(ready.poll_ready());
 
     on.store(true, Ordering::SeqCst);
-    driver.look();
+    driver.look(Timestamp::default());
     assert_pending!(newcomer.poll_ready());
     assert!(limiter.try_acquire().is_err());
     // It was ready before, so its call is accepted; it waits all the same.
@@ -53,7 +53,7 @@ fn brake_holds_everybody_back_until_it_is_off() {
     assert!(!newcomer.is_woken());
 
     on.store(false, Ordering::SeqCst);
-    driver.look();
+    driver.look(Timestamp::default());
     assert!(call.is_woken());
     assert!(newcomer.is_woken());
     assert_ready_ok!(newcomer.poll_ready());

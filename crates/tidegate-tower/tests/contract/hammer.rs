@@ -114,7 +114,7 @@ async fn every_caller_is_served_while_limit_and_brake_move() {
             tokio::spawn(async move {
                 for i in 0..CALLS {
                     if (task + i) % 3 == 0 {
-                        drop(limiter.acquire().await);
+                        drop(limiter.acquire().await.unwrap());
                     }
                     service.ready().await.unwrap().call(()).await.unwrap();
                 }

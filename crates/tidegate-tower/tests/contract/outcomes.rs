@@ -1,19 +1,24 @@
 //! What the control law hears of results.
 
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::Duration;
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use tidegate_core::{ControlLaw, Decision, Demand, Evidence, Outcome, Reason, Timestamp};
 use tidegate_limiter::{Limiter, ManualDriver};
 use tidegate_tower::{Classify, DefaultClassify, LimitLayer};
 use tokio_test::{assert_pending, assert_ready, task};
-use tower::{Layer, service_fn};
+use tower::load_shed::LoadShed;
+use tower::timeout::Timeout;
+use tower::util::BoxService;
+use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 use tower_test::mock::Spawn;
 
 /// A law that holds the limit at 10 and writes down what it is told.
 #[derive(Clone, Debug, Default)]
-struct Listener {
-    heard: Arc<Mutex<Vec<Demand>>>,
+pub(crate) struct Listener {
+    pub(crate) heard: Arc<Mutex<Vec<Demand>>>,
 }
 
 impl ControlLaw for Listener {
@@ -27,7 +32,7 @@ impl ControlLaw for Listener {
     }
 }
 
-fn listened() -> (Limiter, ManualDriver, Listener) {
+pub(crate) fn listened() -> (Limiter, ManualDriver, Listener) {
     let law = Listener::default();
     let (limiter, driver) = Limiter::builder().law(law.clone()).build_manual().unwrap();
     (limiter, driver, law)
@@ -125,6 +130,61 @@ fn type_can_be_a_classifier() {
 fn default_classifier_ignores_errors() {
     assert_eq!(DefaultClassify::default().classify(Ok::<_, &()>(&())), Outcome::Success);
     assert_eq!(DefaultClassify::default().classify(Err::<&(), _>(&())), Outcome::Ignored);
+}
+
+/// The overloads that the law hears of after one call through a layer without a classifier, which must fail.
+async fn overloads_of<S>(inner: S) -> u64
+where
+    S: Service<(), Error = BoxError>,
+    S::Response: std::fmt::Debug,
+{
+    let (limiter, mut driver, law) = listened();
+    LimitLayer::new(limiter.clone()).layer(inner).oneshot(()).await.unwrap_err();
+    driver.tick(Timestamp::from_millis(100));
+    let heard = law.heard.lock().unwrap();
+    assert_eq!((heard[0].completed, heard[0].in_flight), (1, 0));
+    heard[0].overloads
+}
+
+#[tokio::test(start_paused = true)]
+async fn timeout_below_the_limit_is_overload_by_default() {
+    let hung = service_fn(|()| std::future::pending::<Result<(), BoxError>>());
+    assert_eq!(overloads_of(Timeout::new(hung, Duration::from_secs(1))).await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn timeout_in_a_handler_is_overload_by_default() {
+    let handler = service_fn(|()| async {
+        tokio::time::timeout(Duration::from_secs(1), std::future::pending::<()>()).await?;
+        Ok::<_, BoxError>(())
+    });
+    assert_eq!(overloads_of(BoxService::new(handler)).await, 1);
+}
+
+#[tokio::test]
+async fn error_of_a_handler_is_no_overload_by_default() {
+    let handler = service_fn(|()| async { Err::<(), BoxError>("no such page".into()) });
+    assert_eq!(overloads_of(handler).await, 0);
+}
+
+#[tokio::test]
+async fn refusal_of_a_load_shedder_below_is_no_overload() {
+    /// An inner service that has no room, ever.
+    struct Full;
+    impl Service<()> for Full {
+        type Response = ();
+        type Error = BoxError;
+        type Future = std::future::Ready<Result<(), BoxError>>;
+
+        fn poll_ready(&mut self, _cx: &mut std::task::Context<'_>) -> Poll<Result<(), BoxError>> {
+            Poll::Pending
+        }
+
+        fn call(&mut self, (): ()) -> Self::Future {
+            unreachable!("it is never ready")
+        }
+    }
+    assert_eq!(overloads_of(LoadShed::new(Full)).await, 0);
 }
 
 /// How many calls with each outcome the metrics count after one call that ended in `end`.

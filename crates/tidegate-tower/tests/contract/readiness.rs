@@ -144,7 +144,7 @@ fn service_builder_puts_the_limit_on_the_stack() {
 
 #[test]
 fn debug_names_the_state() {
-    let (limiter, _driver) = limiter(1);
+    let (limiter, driver) = limiter(1);
     let layer =
         LimitLayer::new(limiter.clone()).classify_errors(|_: &Failed| tidegate_core::Outcome::Overload);
     let (mut service, _handle) = mock_limit(&limiter);
@@ -152,10 +152,16 @@ fn debug_names_the_state() {
     assert!(format!("{:?}", service.get_ref()).contains("empty"));
     assert_ready_ok!(service.poll_ready());
     assert!(format!("{:?}", service.get_ref()).contains("reserved"));
+    // It stands idle, so another call takes the permit that is reserved.
+    driver.look(tidegate_core::Timestamp::default());
+    let (mut other, _other_handle) = mock_limit(&limiter);
+    assert_ready_ok!(other.poll_ready());
+    let other = other.call("other");
     let mut call = task::spawn(service.call("one"));
-    assert!(format!("{:?}", *call).contains("waiting"));
+    assert!(format!("{:?}", *call).contains("is_held: false"));
+    drop(other);
     assert_pending!(call.poll());
-    assert!(format!("{:?}", *call).contains("admitted"));
+    assert!(format!("{:?}", *call).contains("is_held: true"));
 }
 
 /// The error is the inner service's, and the types can cross threads.

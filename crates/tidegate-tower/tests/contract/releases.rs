@@ -195,11 +195,12 @@ fn granted_waiter_drop_releases() {
 
 /// A call whose reservation was taken back by another caller, which holds the permit now.
 fn revoked_call() -> (Taken, MockLimit) {
-    let (limiter, _driver) = limiter(1);
+    let (limiter, driver) = limiter(1);
     let (mut revoked, handle) = mock_limit(&limiter);
     let mut caller = revoked.clone();
     let waiter = revoked.clone();
     assert_ready_ok!(revoked.poll_ready());
+    driver.look(tidegate_core::Timestamp::default());
     assert_ready_ok!(caller.poll_ready());
     let mut holder = task::spawn(caller.call("one"));
     assert_pending!(holder.poll());

@@ -82,9 +82,9 @@ async fn revoked_caller_waits_first_in_line() {
     assert_ready_ok!(idle.poll_ready());
 
     // It stands uncalled for two looks of the driver while others wait: the next one in line gets its permit.
-    driver.look();
+    driver.look(tidegate_core::Timestamp::default());
     assert!(!busy.is_woken());
-    driver.look();
+    driver.look(tidegate_core::Timestamp::default());
     assert!(busy.is_woken());
     assert_ready_ok!(busy.poll_ready());
     let mut running = task::spawn(busy.call("busy"));
@@ -107,11 +107,12 @@ async fn revoked_caller_waits_first_in_line() {
 /// A call that waits inside its future does not run its inner future meanwhile.
 #[tokio::test(start_paused = true)]
 async fn revoked_call_runs_only_with_its_permit() {
-    let (limiter, _driver) = limiter(1);
+    let (limiter, driver) = limiter(1);
     let service = LimitLayer::new(limiter.clone()).layer(Strict::default());
     let inside = service.get_ref().inside.clone();
     let (mut idle, mut busy) = (service.clone(), service);
     idle.ready().await.unwrap();
+    driver.look(tidegate_core::Timestamp::default());
     let mut running = task::spawn(busy.ready().await.unwrap().call(1));
     assert_pending!(running.poll());
     let mut late = task::spawn(idle.call(2));

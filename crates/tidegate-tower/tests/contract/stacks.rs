@@ -6,20 +6,23 @@ use futures_util::future::{Ready, join_all, ready};
 use futures_util::stream::{StreamExt, iter};
 use tidegate_limiter::Limiter;
 use tidegate_tower::{Limit, LimitLayer, ServiceBuilderExt};
+use tower::balance::p2c::Balance;
 use tower::buffer::Buffer;
+use tower::discover::ServiceList;
+use tower::load::Constant;
 use tower::load_shed::LoadShed;
 use tower::load_shed::error::Overloaded;
 use tower::retry::{Policy, Retry};
 use tower::steer::Steer;
 use tower::timeout::Timeout;
 use tower::timeout::error::Elapsed;
-use tower::util::BoxCloneService;
-use tower::{Layer, Service, ServiceBuilder, ServiceExt};
+use tower::util::{BoxCloneService, BoxCloneSyncService};
+use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt};
 
 use crate::support::{Failed, Inside, Strict, assert_idle};
 
-const CALLS: u32 = 20;
-const LIMIT: u32 = 2;
+pub(crate) const CALLS: u32 = 20;
+pub(crate) const LIMIT: u32 = 2;
 
 fn limited(inner: Strict) -> (Limiter, Limit<Strict>, Inside) {
     let limiter = Limiter::builder().fixed(LIMIT).build().unwrap();
@@ -28,7 +31,7 @@ fn limited(inner: Strict) -> (Limiter, Limit<Strict>, Inside) {
 }
 
 /// Many calls at once through clones: all answered, never more than the limit inside, and at times that many.
-async fn check<S>(service: S, limiter: Limiter, inside: Inside)
+pub(crate) async fn check<S>(service: S, limiter: Limiter, inside: Inside)
 where
     S: Service<u32, Response = u32> + Clone,
     S::Error: std::fmt::Debug,
@@ -43,7 +46,7 @@ where
 }
 
 /// Waits until everything came back, which a layer with a task of its own does a little later.
-async fn settled(limiter: &Limiter) {
+pub(crate) async fn settled(limiter: &Limiter) {
     for _ in 0..1000 {
         if limiter.snapshot().reserved + limiter.snapshot().queued == 0 {
             break;
@@ -82,10 +85,46 @@ async fn timeout_gives_the_permit_back() {
     assert_idle(&limiter);
 }
 
+/// A timeout below the limit measures the work alone: the last of these calls waits far longer than that.
+#[tokio::test(start_paused = true)]
+async fn timeout_below_the_limit_leaves_out_the_wait() {
+    let limiter = Limiter::builder().fixed(LIMIT).build().unwrap();
+    let inner = Strict::default();
+    let inside = inner.inside.clone();
+    let service =
+        ServiceBuilder::new().limit(limiter.clone()).timeout(Duration::from_millis(15)).service(inner);
+    check(service, limiter, inside).await;
+}
+
+/// A caller whose time runs out while it waits to be ready leaves the line.
+#[tokio::test(start_paused = true)]
+async fn timeout_around_the_wait_leaves_the_line() {
+    let (limiter, service, _) = limited(Strict::default());
+    let _held = [limiter.try_acquire().unwrap(), limiter.try_acquire().unwrap()];
+    let waiting = tokio::time::timeout(Duration::from_secs(1), service.oneshot(1));
+    waiting.await.unwrap_err();
+    assert_eq!(limiter.snapshot().queued, 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn box_clone_service() {
     let (limiter, service, inside) = limited(Strict::default());
     check(BoxCloneService::new(service), limiter, inside).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn box_clone_sync_service() {
+    let (limiter, service, inside) = limited(Strict::default());
+    check(BoxCloneSyncService::new(service), limiter, inside).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn buffer_below_the_limit() {
+    let limiter = Limiter::builder().fixed(LIMIT).build().unwrap();
+    let inner = Strict::default();
+    let inside = inner.inside.clone();
+    let service = ServiceBuilder::new().limit(limiter.clone()).buffer(1).service(inner);
+    check(service, limiter, inside).await;
 }
 
 /// Tries again, at most so many times.
@@ -154,25 +193,56 @@ async fn call_all_unordered() {
     assert_idle(&limiter);
 }
 
+/// Calls one after the other, each as soon as the service is ready, and all at once inside.
+pub(crate) async fn call_each<S>(service: &mut S) -> Vec<Result<u32, S::Error>>
+where
+    S: Service<u32, Response = u32>,
+    S::Error: std::fmt::Debug + Send + 'static,
+    S::Future: Send + 'static,
+{
+    let mut calls = Vec::new();
+    for i in 0..CALLS {
+        let ready = tokio::time::timeout(Duration::from_secs(60), service.ready()).await;
+        calls.push(tokio::spawn(ready.unwrap().unwrap().call(i)));
+    }
+    join_all(calls).await.into_iter().map(Result::unwrap).collect()
+}
+
 /// `Steer` is ready only when all its services are, so it holds one reservation for each of them: with a limit of 2 and
 /// three services it would never be ready if reservations could not be taken back.
 #[tokio::test(start_paused = true)]
 async fn steer_over_more_services_than_permits() {
-    let limiter = Limiter::builder().fixed(LIMIT).build().unwrap();
-    let layer = LimitLayer::new(limiter.clone());
-    let inner = Strict::default();
-    let inside = inner.inside.clone();
-    let services = [(); 3].map(|()| layer.layer(inner.clone()));
+    let (limiter, service, inside) = limited(Strict::default());
+    let services = [(); 3].map(|()| service.clone());
+    drop(service);
     let mut steer = Steer::new(services, |request: &u32, _: &[_]| *request as usize % 3);
-    let mut calls = Vec::new();
-    for i in 0..CALLS {
-        let steer = tokio::time::timeout(Duration::from_secs(60), steer.ready()).await;
-        calls.push(tokio::spawn(steer.unwrap().unwrap().call(i)));
-    }
-    for (i, call) in (0..CALLS).zip(calls) {
-        assert_eq!(call.await.unwrap(), Ok(i));
+    for (i, answer) in (0..CALLS).zip(call_each(&mut steer).await) {
+        assert_eq!(answer, Ok(i));
     }
     assert_eq!(inside.peak(), LIMIT);
     drop(steer);
+    assert_idle(&limiter);
+}
+
+/// Three equal services to choose from.
+pub(crate) fn balanced<S>(service: &S) -> Balance<ServiceList<[Constant<S, u8>; 3]>, u32>
+where
+    S: Service<u32> + Clone,
+    S::Error: Into<BoxError>,
+{
+    Balance::new(ServiceList::new::<u32>([(); 3].map(|()| Constant::new(service.clone(), 1))))
+}
+
+/// `Balance` makes all its services ready and calls one of them.
+#[tokio::test(start_paused = true)]
+async fn balance_over_more_services_than_permits() {
+    let (limiter, service, inside) = limited(Strict::default());
+    let mut balance = balanced(&service);
+    drop(service);
+    for (i, answer) in (0..CALLS).zip(call_each(&mut balance).await) {
+        assert_eq!(answer.unwrap(), i);
+    }
+    assert_eq!(inside.peak(), LIMIT);
+    drop(balance);
     assert_idle(&limiter);
 }

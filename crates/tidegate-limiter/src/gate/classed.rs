@@ -1,0 +1,158 @@
+//! Calls with a class: how they take permits, wait in the bounded queue, or are refused.
+
+use std::task::Waker;
+
+use super::fair::FlowId;
+use super::queue::Queue;
+use super::word::Word;
+use super::{Entry, Gate, Hold, Kind, nanos};
+use crate::sync::{MutexGuard, Ordering, lock};
+use crate::{Class, OverloadReason, Overloaded};
+
+impl Gate {
+    /// Takes the permits of a call of `class` if they are free and nobody waits.
+    pub(crate) fn try_enter_class(&self, class: &Class) -> Result<Hold, Overloaded> {
+        let mut queue = lock(&self.queue);
+        let flow = queue.flows().open(class);
+        let taken = self.take_class(&mut queue, flow, class.weight).ok_or_else(|| {
+            queue.flows().retire(flow);
+            Self::hold_back(&mut queue)
+        });
+        self.leave(queue);
+        taken
+    }
+
+    /// Takes the permits of a call of `class` if they are free and the fast path is open, which is that nobody waits.
+    pub(crate) fn try_take_class(&self, class: &Class) -> Option<Hold> {
+        if self.load().is_gated() {
+            return None;
+        }
+        let mut queue = lock(&self.queue);
+        let flow = queue.flows().open(class);
+        let Some(hold) = self.take_open(&mut queue, flow, class.weight) else {
+            queue.flows().retire(flow);
+            return None;
+        };
+        queue.come();
+        self.go_on(queue);
+        Some(hold)
+    }
+
+    /// Takes the permits of a call of `class`, or a place in the bounded queue.
+    ///
+    /// `now` is asked for, in nanoseconds since the limiter was built, only if the call has to wait and somebody minds for
+    /// how long.
+    pub(crate) fn enter_class(
+        &self,
+        class: &Class,
+        now: impl FnOnce() -> u64,
+        left: Option<u64>,
+        mut waker: Option<Waker>,
+    ) -> Entry {
+        let mut queue = lock(&self.queue);
+        let flow = queue.flows().open(class);
+        queue.come();
+        if let Some(hold) = self.take_class(&mut queue, flow, class.weight) {
+            self.go_on(queue);
+            return Entry::Admitted(hold);
+        }
+        queue.held_back |= !queue.is_braked && !queue.is_closed;
+        let mut displaced = None;
+        let refused = self.refuse_class(&mut queue, flow, class, left, &mut displaced);
+        let entry = if let Some(reason) = refused {
+            queue.flows().retire(flow);
+            Entry::Refused(queue.refusal(reason))
+        } else {
+            // With the one displaced its level may have forgotten this flow.
+            let flow = if displaced.is_some() { queue.flows().open(class) } else { flow };
+            Entry::Queued(queue.push_bounded(flow, class.weight, now, waker.take()))
+        };
+        self.go_on(queue);
+        if let Some(displaced) = displaced.flatten() {
+            displaced.wake();
+        }
+        entry
+    }
+
+    /// Unlocks after a call with a class has come. It may have left permits that were too few for it, or for one that it
+    /// displaced, to who is next; or have needed no place, so that the one it was told of is for another.
+    fn go_on(&self, mut queue: MutexGuard<'_, Queue>) {
+        let word = self.load();
+        if !word.is_gated() && !queue.awaits_room() {
+            return;
+        }
+        let driver = self.take_driver(&mut queue);
+        if queue.may_go_on(self.limit.load(Ordering::Relaxed), word.occupied()) {
+            self.grant(queue);
+        } else {
+            self.leave(queue);
+        }
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+
+    /// Why the call may not even wait, if so. A full queue may give up a lesser call for it.
+    fn refuse_class(
+        &self,
+        queue: &mut Queue,
+        flow: FlowId,
+        class: &Class,
+        left: Option<u64>,
+        displaced: &mut Option<Option<Waker>>,
+    ) -> Option<OverloadReason> {
+        let limit = self.limit.load(Ordering::Relaxed);
+        if queue.is_closed {
+            return Some(OverloadReason::Closed);
+        }
+        let wait = queue.predict(flow, class.weight.min(limit));
+        if let (Some(left), Some(wait)) = (left, wait)
+            && nanos(wait) > left
+        {
+            return Some(OverloadReason::Deadline);
+        }
+        if queue.is_full(limit) {
+            *displaced = queue.displace(class.priority);
+            if displaced.is_none() {
+                return Some(OverloadReason::QueueFull);
+            }
+        }
+        None
+    }
+
+    /// Takes permits for a flow if they are free and the fast path is open.
+    fn take_open(&self, queue: &mut Queue, flow: FlowId, weight: u32) -> Option<Hold> {
+        let limit = self.limit.load(Ordering::Relaxed);
+        let permits = weight.min(limit);
+        // The limit cannot change while the lock is held, so the fast path's second look at it is not needed here.
+        let taken = self.update(|word| {
+            (!word.is_gated() && word.occupied() + permits <= limit).then(|| word.take(permits))
+        })?;
+        self.note_peak(taken);
+        queue.flows().enter(flow, permits);
+        Some(Hold::new(flow, permits))
+    }
+
+    /// The same, also where only a sleeping driver has closed the fast path; otherwise it is closed until the caller leaves.
+    fn take_class(&self, queue: &mut Queue, flow: FlowId, weight: u32) -> Option<Hold> {
+        let taken = self.take_open(queue, flow, weight);
+        if taken.is_some() {
+            return taken;
+        }
+        self.word.fetch_or(Word::GATED, Ordering::AcqRel);
+        let permits = weight.min(self.limit.load(Ordering::Relaxed));
+        if !queue.is_open_to(false) || !self.take_gated(Kind::Permit, permits) {
+            return None;
+        }
+        queue.flows().enter(flow, permits);
+        Some(Hold::new(flow, permits))
+    }
+
+    #[cold]
+    pub(super) fn release_class(&self, hold: Hold) {
+        let mut queue = lock(&self.queue);
+        if self.subtract(&mut queue, hold).is_gated() {
+            self.grant(queue);
+        }
+    }
+}

@@ -1,0 +1,61 @@
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::Limiter;
+use crate::gate::Ticket;
+use crate::limiter::Shared;
+
+/// Tells whether the bounded queue has room: what `poll_ready` of a service that queues its calls asks.
+///
+/// Use [`Limiter::acquire_with`] unless you implement a `poll_ready`.
+pub struct Room {
+    shared: Arc<Shared>,
+    place: Option<Ticket>,
+}
+
+impl Room {
+    /// A handle for one caller.
+    #[must_use]
+    pub fn new(limiter: &Limiter) -> Self {
+        Self { shared: Arc::clone(limiter.shared()), place: None }
+    }
+
+    /// Whether a call that comes now may wait, or be admitted; if not, the task is woken when that may be so.
+    ///
+    /// Room is not reserved: of several that are told of it some may find it taken.
+    /// Once the limiter is closed there is room, so that calls hear that they are refused.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the handle gives up its place among those who wait to be told; who is next in line is told instead.
+    pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.shared.gate.poll_room(&mut self.place, cx)
+    }
+
+    /// A future for one call through this handle's limiter; see [`Limiter::acquire_with`].
+    pub fn acquire_with(&self, class: crate::Class) -> crate::Acquire {
+        crate::Acquire::new(Arc::clone(&self.shared), Some(class))
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        if let Some(place) = self.place.take() {
+            self.shared.gate.cancel(place);
+        }
+    }
+}
+
+impl Clone for Room {
+    /// A handle on the same limiter for another caller: a place belongs to one.
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), place: None }
+    }
+}
+
+impl fmt::Debug for Room {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Room").field("is_waiting", &self.place.is_some()).finish_non_exhaustive()
+    }
+}
