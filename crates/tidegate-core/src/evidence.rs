@@ -26,9 +26,11 @@ pub struct Demand {
     pub completed: u64,
     /// Of those, how many reported [`Outcome::Overload`](crate::Outcome::Overload).
     pub overloads: u64,
-    /// Of those that came back, how many were dropped without a word: the caller gave up, or the work panicked.
+    /// Of those that came back, how many were of work that was cut short: the caller gave up, or the work panicked.
     pub abandoned: u64,
-    /// How long those had been out, all together; to a quarter of a tick each.
+    /// How many calls those were of.
+    pub abandoned_calls: u64,
+    /// How long those permits had been out, all together; to a quarter of a tick each.
     pub abandoned_time: Duration,
 }
 

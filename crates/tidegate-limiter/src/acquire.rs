@@ -75,9 +75,8 @@ impl Acquire {
             Entry::Admitted(hold) => Some(Ok(hold)),
             Entry::Refused(refusal) => Some(Err(refusal)),
             Entry::Queued(ticket) => {
-                let deadline = class.and_then(|class| class.deadline).map(|at| Box::pin(sleep_until(at)));
                 let since = ticket.is_timed().then(|| read.unwrap_or_else(Instant::now));
-                self.state = State::Waiting(Wait { ticket, since, deadline });
+                self.state = State::Waiting(Wait { ticket, since, deadline: None });
                 None
             }
         }
@@ -162,19 +161,30 @@ impl Future for Acquire {
 
     /// # Panics
     ///
-    /// If it is polled again after it was ready, as futures may.
+    /// If it is polled again after it was ready, as futures may; and, for a class with a deadline that has to wait, outside a
+    /// tokio runtime with timers.
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let State::New(class) = &self.state else {
             return self.poll_waiting(cx);
         };
         let class = *class;
-        let Some(shared) = self.shared.take() else { return Poll::Pending };
+        let Some(shared) = self.shared.take() else {
+            unreachable!("`Acquire` was polled after a waker had panicked in it");
+        };
         let begun = self.begin(&shared, class.as_ref(), cx);
         self.shared = Some(shared);
         match begun {
             Some(result) => self.end(result),
-            None => self.poll_deadline(cx),
+            None => {
+                // Outside a runtime this panics; by now the place in line is this future's, and is given up with it.
+                if let (State::Waiting(wait), Some(at)) =
+                    (&mut self.state, class.and_then(|class| class.deadline))
+                {
+                    wait.deadline = Some(Box::pin(sleep_until(at)));
+                }
+                self.poll_deadline(cx)
+            }
         }
     }
 }

@@ -157,6 +157,9 @@ impl LimiterBuilder {
 
     /// Builds the limiter and starts its driver on the current tokio runtime, whose timers must be enabled.
     ///
+    /// If the driver ends before the limiter, because the runtime is shut down or the law or the probe panics, the limit stays
+    /// as it is, the brake is off, and ready services that are not called keep their permits.
+    ///
     /// Install the `metrics` recorder before: the handles are made here, and a handle made earlier records nothing.
     ///
     /// # Errors

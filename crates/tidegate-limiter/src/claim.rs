@@ -25,7 +25,7 @@ impl Claim {
         Self { shared, hold: Hold::PLAIN.given(given) }
     }
 
-    fn held_now(shared: Arc<Shared>) -> Self {
+    pub(crate) fn held_now(shared: Arc<Shared>) -> Self {
         let given = shared.gate.stamp();
         Self::held(shared, given)
     }

@@ -38,6 +38,7 @@ struct Seen {
     overload: u64,
     ignored: u64,
     abandoned: u64,
+    abandoned_calls: u64,
     abandoned_looks: u64,
     activity: PoolActivity,
 }
@@ -145,10 +146,13 @@ impl Driver {
         let ignored_now = ignored - self.seen.ignored;
         let abandoned = shared.outcomes.abandoned.load(Ordering::Relaxed);
         let abandoned_looks = shared.outcomes.abandoned_looks.load(Ordering::Relaxed);
+        let abandoned_calls = shared.outcomes.abandoned_calls.load(Ordering::Relaxed);
         demand.abandoned = abandoned - self.seen.abandoned;
+        demand.abandoned_calls = abandoned_calls - self.seen.abandoned_calls;
         let looks = u32::try_from(abandoned_looks - self.seen.abandoned_looks).unwrap_or(u32::MAX);
         demand.abandoned_time = self.look.saturating_mul(looks);
         self.seen.abandoned = abandoned;
+        self.seen.abandoned_calls = abandoned_calls;
         self.seen.abandoned_looks = abandoned_looks;
         let pool = pool.map(|mut pool| {
             let total = pool.activity;
@@ -185,7 +189,7 @@ impl Drop for Driver {
     /// could take the brake off, and nobody will move the limit.
     fn drop(&mut self) {
         if let Some(shared) = self.shared.upgrade() {
-            shared.gate.set_brake(false);
+            shared.gate.undriven();
             shared.telemetry.driver_ended(&shared.name);
         }
     }

@@ -115,6 +115,16 @@ pub(crate) enum Grant {
     News,
 }
 
+/// Whom a step of handing out has reached, to be woken.
+#[derive(Debug)]
+enum Granted {
+    /// Nobody: those who wait, if any, cannot be served now.
+    Nobody,
+    One(Option<Waker>),
+    /// The last one who waited for anything; the fast path is open again.
+    Last(Option<Waker>),
+}
+
 impl Gate {
     /// The modulus of the wrapping count of admissions.
     pub(crate) const ADMITTED_MODULUS: u32 = Word::ADMITTED_MODULUS;
@@ -249,6 +259,18 @@ impl Gate {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Grant, Overloaded>> {
         let mut queue = lock(&self.queue);
+        if let Some(grant) = queue.take_grant(ticket) {
+            return Poll::Ready(Ok(grant));
+        }
+        self.poll_ungranted(queue, ticket, cx)
+    }
+
+    fn poll_ungranted<'a>(
+        &'a self,
+        mut queue: MutexGuard<'a, Queue>,
+        ticket: &Ticket,
+        cx: &Context<'_>,
+    ) -> Poll<Result<Grant, Overloaded>> {
         let answer = Self::answer(&mut queue, ticket);
         if answer.is_ready() || queue.would_wake(ticket, cx.waker()) {
             return answer;
@@ -266,10 +288,9 @@ impl Gate {
     }
 
     fn answer(queue: &mut Queue, ticket: &Ticket) -> Poll<Result<Grant, Overloaded>> {
-        let kind = queue.kind(ticket);
         match queue.take_answer(ticket) {
             Answer::Waiting => Poll::Pending,
-            Answer::Granted { flow, count } => Poll::Ready(Ok(Grant::new(kind, flow, count))),
+            Answer::Granted(grant) => Poll::Ready(Ok(grant)),
             Answer::Refused(reason) => Poll::Ready(Err(queue.refusal(reason))),
         }
     }
@@ -279,7 +300,7 @@ impl Gate {
         let mut queue = lock(&self.queue);
         let (kind, answer, waker) = queue.remove(ticket);
         let granted = match answer {
-            Answer::Granted { flow, count } => Some(Grant::new(kind, flow, count)),
+            Answer::Granted(grant) => Some(grant),
             Answer::Waiting | Answer::Refused(_) => None,
         };
         match granted {
@@ -467,13 +488,16 @@ impl Gate {
     fn grant_with<'a>(&'a self, mut queue: MutexGuard<'a, Queue>, mut back: u32) {
         loop {
             let granted = self.grant_one(&mut queue, std::mem::take(&mut back));
-            let limit = self.limit.load(Ordering::Relaxed);
-            let is_done = granted.is_none() || !queue.may_go_on(limit, self.load().occupied());
-            if is_done {
-                self.settle(&queue);
-            }
+            let is_done = match granted {
+                Granted::Last(_) => true,
+                Granted::Nobody => {
+                    self.settle(&queue);
+                    true
+                }
+                Granted::One(_) => self.is_settled(&queue),
+            };
             drop(queue);
-            if let Some(Some(waker)) = granted {
+            if let Granted::Last(Some(waker)) | Granted::One(Some(waker)) = granted {
                 waker.wake();
             }
             if is_done {
@@ -483,24 +507,35 @@ impl Gate {
         }
     }
 
-    fn grant_one(&self, queue: &mut Queue, back: u32) -> Option<Option<Waker>> {
+    /// Whether there is nobody to go on with; then the fast path is as it should be.
+    fn is_settled(&self, queue: &Queue) -> bool {
+        let may_go_on = queue.may_go_on(self.limit.load(Ordering::Relaxed), self.load().occupied());
+        if !may_go_on {
+            self.settle(queue);
+        }
+        !may_go_on
+    }
+
+    fn grant_one(&self, queue: &mut Queue, back: u32) -> Granted {
         let limit = self.limit.load(Ordering::Relaxed);
         let word = self.load();
         let Some(turn) = queue.next_turn(limit, word.occupied() - back) else {
             let in_flight = if back > 0 { self.take_back(back).in_flight() - back } else { word.in_flight() };
-            return queue.next_with_room(limit).or_else(|| queue.next_drained(in_flight));
+            let told = queue.next_with_room(limit).or_else(|| queue.next_drained(in_flight));
+            return told.map_or(Granted::Nobody, Granted::One);
         };
-        let opens = queue.waiting() == 1 && !queue.needs_gate();
+        let is_last = queue.waiting() == 1 && !queue.needs_lock() && !self.is_full.load(Ordering::Relaxed);
         // Nobody else takes while the lock is held and `GATED` is set.
         let taken = self.update(|word| {
             let free = word.release(back);
             let taken = if turn.kind == Kind::Permit { free.take(turn.permits) } else { free.reserve() };
-            Some(if opens { taken.opened() } else { taken })
+            Some(if is_last { taken.opened() } else { taken })
         });
         if let Some(word) = taken {
             self.note_peak(word);
         }
-        Some(queue.grant(turn, self.stamp().0))
+        let waker = queue.grant(turn, self.stamp().0);
+        if is_last { Granted::Last(waker) } else { Granted::One(waker) }
     }
 
     /// Opens the fast path again once nothing needs the lock.

@@ -47,7 +47,7 @@ pub use limiter::{DecisionRecord, Limiter};
 #[cfg(feature = "test-util")]
 pub use manual::ManualDriver;
 pub use overloaded::{OverloadReason, Overloaded};
-pub use permit::Permit;
+pub use permit::{Permit, Work};
 pub use pool_meter::{PoolMeter, PoolUse, PoolWait};
 pub use probe::PoolProbe;
 pub use reservation::Reservation;

@@ -50,8 +50,10 @@ pub(crate) struct Shared {
 pub(crate) struct Outcomes {
     pub(crate) overload: AtomicU64,
     pub(crate) ignored: AtomicU64,
-    /// Of those ignored, the permits that were dropped without a word, and the looks of the driver they had been out.
+    /// Of those ignored, the permits of work that was cut short, the pieces of work, and the looks of the driver the permits
+    /// had been out.
     pub(crate) abandoned: AtomicU64,
+    pub(crate) abandoned_calls: AtomicU64,
     pub(crate) abandoned_looks: AtomicU64,
 }
 
@@ -67,10 +69,11 @@ impl Outcomes {
         counter.fetch_add(u64::from(permits), Ordering::Relaxed);
     }
 
-    /// Permits dropped without a word, so many looks after they were given.
+    /// Work cut short, so many looks after its permits were given.
     pub(crate) fn abandon(&self, permits: u32, looks: u32) {
         self.count(Outcome::Ignored, permits);
         self.abandoned.fetch_add(u64::from(permits), Ordering::Relaxed);
+        self.abandoned_calls.fetch_add(1, Ordering::Relaxed);
         self.abandoned_looks.fetch_add(u64::from(permits) * u64::from(looks), Ordering::Relaxed);
     }
 }
@@ -183,7 +186,7 @@ impl Limiter {
     ///
     /// Dropping the future drops `work`, then gives back the place in line or the permit. Work cut short is not a success.
     pub async fn run<F: Future>(&self, work: F) -> Result<F::Output, Overloaded> {
-        let permit = self.acquire().await?;
+        let permit = self.acquire().await?.begin();
         let done = work.await;
         permit.finish(Outcome::Success);
         Ok(done)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// A call was refused: it has not begun, and nothing of the limiter is held.
 ///
-/// Behind a tower layer it arrives as the source of a `BoxError`: `error.downcast_ref::<Overloaded>()`.
+/// Behind a tower layer it arrives as a `BoxError`: `error.downcast_ref::<Overloaded>()`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overloaded {
     reason: OverloadReason,

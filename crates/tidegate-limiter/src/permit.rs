@@ -25,17 +25,24 @@ impl Permit {
 
     /// Gives the permit back and says how the work ended, as evidence for the control law.
     ///
-    /// A permit that is just dropped counts as [`Outcome::Ignored`]: the work may have been cancelled or have panicked.
-    /// How long it had been out is evidence all the same, since callers give up on a database that hangs.
+    /// A permit that is just dropped counts as [`Outcome::Ignored`].
     #[inline]
     pub fn finish(mut self, outcome: Outcome) {
         self.shared.outcomes.count(outcome, self.hold.permits());
         self.hold = self.hold.ended();
     }
 
+    /// The permit as the guard of a piece of work, which can tell work that ended from work that was cut short.
+    ///
+    /// Use it where a future holds the permit and may be dropped by a caller who gives up.
+    pub const fn begin(self) -> Work {
+        Work { permit: Some(self) }
+    }
+
     #[cold]
-    fn abandon(&self) {
+    fn give_up(mut self) {
         self.shared.outcomes.abandon(self.hold.permits(), self.shared.gate.age(self.hold));
+        self.hold = self.hold.ended();
     }
 
     /// How many permits of the limit this is: the weight of its class, or the limit of that moment if that was less.
@@ -49,9 +56,37 @@ impl Drop for Permit {
     #[inline]
     fn drop(&mut self) {
         if !self.hold.is_ended() {
-            self.abandon();
+            self.shared.outcomes.count(Outcome::Ignored, self.hold.permits());
         }
         self.shared.gate.release(self.hold);
+    }
+}
+
+/// A permit in use by work that may be cut short; made by [`Permit::begin`].
+///
+/// Dropped without [`finish`](Self::finish) it says that the work was cut short: that counts as [`Outcome::Ignored`], and how
+/// long the permit had been out is evidence, since callers lose patience with a database that hangs.
+#[must_use = "dropping it says that the work was cut short"]
+#[derive(Debug)]
+pub struct Work {
+    /// `None` once it was given back.
+    permit: Option<Permit>,
+}
+
+impl Work {
+    /// Gives the permit back and says how the work ended; see [`Permit::finish`].
+    pub fn finish(mut self, outcome: Outcome) {
+        if let Some(permit) = self.permit.take() {
+            permit.finish(outcome);
+        }
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            permit.give_up();
+        }
     }
 }
 

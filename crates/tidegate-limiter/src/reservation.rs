@@ -98,7 +98,7 @@ impl Reservation {
         self.state = State::Empty;
         let is_held = self.shared.gate.claim(stamp);
         let shared = Arc::clone(&self.shared);
-        Some(if is_held { Claim::held(shared, stamp) } else { Claim::promised(shared) })
+        Some(if is_held { Claim::held_now(shared) } else { Claim::promised(shared) })
     }
 }
 

@@ -62,7 +62,7 @@ pub use tidegate_core::{
 };
 pub use tidegate_limiter::{
     Acquire, BuildError, Claim, Class, DecisionRecord, Drain, Key, Limiter, LimiterBuilder, OverloadReason,
-    Overloaded, Permit, PoolMeter, PoolProbe, PoolUse, PoolWait, Priority, Reservation, Room, Snapshot,
+    Overloaded, Permit, PoolMeter, PoolProbe, PoolUse, PoolWait, Priority, Reservation, Room, Snapshot, Work,
 };
 #[cfg(feature = "sqlx")]
 pub use tidegate_sqlx::{

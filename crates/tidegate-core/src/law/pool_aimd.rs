@@ -70,6 +70,8 @@ pub struct PoolAimd {
     unproven: Duration,
     /// No shrink for losses before this moment: the calls that were already out may still fail.
     epoch_end: Timestamp,
+    /// No shrink for calls given up on before this moment: those that began before the last one have the same patience.
+    patience_end: Timestamp,
     last_tick: Timestamp,
     round: Round,
 }
@@ -99,6 +101,7 @@ impl PoolAimd {
             abandonment: Abandonment::default(),
             unproven: Duration::ZERO,
             epoch_end: Timestamp::default(),
+            patience_end: Timestamp::default(),
             last_tick: Timestamp::default(),
             round: Round::first(1),
         };
@@ -184,10 +187,8 @@ impl PoolAimd {
         // A tick is not counted longer than this, so that a driver that slept has not seen a slow call.
         let seconds = elapsed.min(EPOCH_MAX).as_secs_f64();
         self.open_seconds += in_flight * seconds;
-        if demand.abandoned > 0 {
-            self.open_seconds = 0.0;
-        }
-        if completed > 0.0 {
+        self.open_seconds = (self.open_seconds - demand.abandoned_time.as_secs_f64()).max(0.0);
+        if completed > 0.0 && self.open_seconds > 0.0 {
             self.occupied_seconds = keep * self.occupied_seconds + std::mem::take(&mut self.open_seconds);
             self.completions = keep * self.completions + completed;
             self.residence_seconds = self.occupied_seconds / self.completions;
@@ -207,7 +208,7 @@ impl PoolAimd {
         if let Some((reason, terms)) = self.shrink_for_losses(now, evidence) {
             return (reason, Some(terms));
         }
-        if is_given_up_on {
+        if is_given_up_on && now >= self.epoch_end && now >= self.patience_end {
             return (Reason::Abandoned, Some(self.shrink_for_abandoned(now, demand, pool)));
         }
         let faded = self.fade(elapsed, demand);
@@ -266,8 +267,8 @@ impl PoolAimd {
         pool: Option<&PoolEvidence>,
     ) -> Terms {
         let terms = self.gauges(demand, &pool.copied().unwrap_or_default());
-        let patience = Duration::try_from_secs_f64(Abandonment::age(demand)).unwrap_or(EPOCH_MAX);
-        self.halve(now, patience.clamp(self.epoch(), EPOCH_MAX), demand);
+        self.patience_end = now + Duration::try_from_secs_f64(Abandonment::age(demand)).unwrap_or(EPOCH_MAX);
+        self.halve(now, self.epoch(), demand);
         Terms { losses: demand.abandoned, ..terms }
     }
 

@@ -9,6 +9,34 @@ use super::{Entry, Gate, Hold, Kind, nanos};
 use crate::sync::{MutexGuard, Ordering, lock};
 use crate::{Class, OverloadReason, Overloaded};
 
+/// What a caller got, while others are woken. Should a waker panic, it goes back.
+struct Kept<'a> {
+    gate: &'a Gate,
+    entry: Option<Entry>,
+}
+
+impl<'a> Kept<'a> {
+    const fn new(gate: &'a Gate, entry: Entry) -> Self {
+        Self { gate, entry: Some(entry) }
+    }
+
+    fn hand_over(mut self) -> Entry {
+        self.entry.take().unwrap_or(Entry::Refused(Overloaded::new(OverloadReason::NoPermit, None)))
+    }
+}
+
+impl Drop for Kept<'_> {
+    fn drop(&mut self) {
+        match self.entry.take() {
+            Some(Entry::Admitted(hold)) => self.gate.release(hold),
+            Some(Entry::Queued(ticket)) => {
+                self.gate.cancel(ticket);
+            }
+            Some(Entry::Refused(_)) | None => {}
+        }
+    }
+}
+
 impl Gate {
     /// Takes the permits of a call of `class` if they are free and nobody waits.
     pub(crate) fn try_enter_class(&self, class: &Class) -> Result<Hold, Overloaded> {
@@ -53,8 +81,9 @@ impl Gate {
         let flow = queue.flows().open(class);
         queue.come();
         if let Some(hold) = self.take_class(&mut queue, flow, class.weight) {
+            let entry = Kept::new(self, Entry::Admitted(hold));
             self.go_on(queue);
-            return Entry::Admitted(hold);
+            return entry.hand_over();
         }
         queue.held_back |= !queue.is_braked && !queue.is_closed;
         let mut displaced = None;
@@ -67,11 +96,12 @@ impl Gate {
             let flow = if displaced.is_some() { queue.flows().open(class) } else { flow };
             Entry::Queued(queue.push_bounded(flow, class.weight, now, waker.take()))
         };
+        let entry = Kept::new(self, entry);
         self.go_on(queue);
         if let Some(displaced) = displaced.flatten() {
             displaced.wake();
         }
-        entry
+        entry.hand_over()
     }
 
     /// Unlocks after a call with a class has come. It may have left permits that were too few for it, or for one that it

@@ -46,6 +46,15 @@ impl Gate {
         self.grant(queue);
     }
 
+    /// The driver is gone: nobody takes off the brake any more, measures the pace, or takes back what was told.
+    pub(crate) fn undriven(&self) {
+        let mut queue = lock(&self.queue);
+        queue.is_undriven = true;
+        queue.pace = None;
+        drop(queue);
+        self.set_brake(false);
+    }
+
     /// Tells the queue how many permits come back in a second while calls wait, if that is known.
     pub(crate) fn set_pace(&self, permits_per_second: Option<f64>) {
         lock(&self.queue).pace = permits_per_second;
@@ -101,6 +110,10 @@ impl Gate {
         self.word.fetch_or(Word::GATED, Ordering::AcqRel);
         let word = self.load();
         let is_idle = word.in_flight() == 0 && word.admitted() == admitted && queue.is_idle();
+        if is_idle {
+            // By the time somebody waits again it is not the pace of the last seconds.
+            queue.pace = None;
+        }
         let old = if is_idle { queue.driver.replace(waker) } else { queue.driver.take() };
         self.is_asleep.store(is_idle, Ordering::Release);
         self.settle(&queue);

@@ -269,8 +269,12 @@ impl Flows {
         let permits = i64::from(permits);
         let was_before_its_turn =
             Priority::ALL.into_iter().any(|other| other > served && self.levels[other as usize].is_waiting());
+        let level = &mut self.levels[served as usize];
         if was_before_its_turn {
-            self.levels[served as usize].credit -= FLOOR * permits;
+            level.credit -= FLOOR * permits;
+        } else {
+            // Nobody higher waits, so nobody is owed anything any more.
+            level.credit = level.credit.max(0);
         }
         for lower in Priority::ALL.into_iter().filter(|&other| other < served) {
             let level = &mut self.levels[lower as usize];

@@ -128,6 +128,12 @@ impl Nodes {
         self.get(index).waker.take()
     }
 
+    /// The same of a node whose waker was taken.
+    #[inline]
+    pub(super) fn vacate_woken(&mut self, index: u32) {
+        self.vacant.push(index);
+    }
+
     pub(super) fn get(&mut self, index: u32) -> &mut Node {
         &mut self.nodes[index as usize]
     }

@@ -3,6 +3,7 @@
 use std::task::Waker;
 use std::time::Duration;
 
+use super::Grant;
 use super::fair::{FlowId, Flows, PLAIN};
 use super::nodes::{By, Ends, Kind, NONE, Node, Nodes, State, Ticket};
 use super::sojourn::Sojourn;
@@ -56,6 +57,7 @@ pub(super) struct Queue {
     pub(super) pace: Option<f64>,
     pub(super) is_braked: bool,
     pub(super) is_closed: bool,
+    pub(super) is_undriven: bool,
     /// Whether the limit (not the brake) made a caller wait since the last observation.
     pub(super) held_back: bool,
     /// The sleeping driver.
@@ -78,7 +80,7 @@ pub(super) struct Turn {
 #[derive(Debug)]
 pub(super) enum Answer {
     Waiting,
-    Granted { flow: FlowId, count: u32 },
+    Granted(Grant),
     Refused(OverloadReason),
 }
 
@@ -102,6 +104,7 @@ impl Queue {
             pace: None,
             is_braked: false,
             is_closed: false,
+            is_undriven: false,
             held_back: false,
             driver: None,
         }
@@ -129,6 +132,11 @@ impl Queue {
     /// Whether the fast path must stay closed though nobody waits.
     pub(super) fn needs_gate(&self) -> bool {
         self.is_braked || self.is_closed || self.driver.is_some()
+    }
+
+    /// Whether there is more to do under the lock than to serve those who wait for permits.
+    pub(super) fn needs_lock(&self) -> bool {
+        self.needs_gate() || self.room.head != NONE || self.drain.head != NONE
     }
 
     pub(super) fn flows(&mut self) -> &mut Flows {
@@ -252,7 +260,8 @@ impl Queue {
         if !self.awaits_room() {
             return None;
         }
-        let has_news = self.is_closed || self.told < self.places(limit).saturating_sub(self.bounded);
+        let told = if self.is_undriven { 0 } else { self.told };
+        let has_news = self.is_closed || told < self.places(limit).saturating_sub(self.bounded);
         if !has_news {
             return None;
         }
@@ -274,21 +283,24 @@ impl Queue {
         node.waker.take()
     }
 
-    /// What became of a ticket; once answered it is spent.
-    pub(super) fn take_answer(&mut self, ticket: &Ticket) -> Answer {
-        let &Node { state, flow, count, .. } = self.nodes.peek(ticket.index);
-        let answer = match state {
-            State::Waiting => return Answer::Waiting,
-            State::Granted => Answer::Granted { flow: if flow == FIRST { PLAIN } else { flow }, count },
-            State::Refused(reason) => Answer::Refused(reason),
+    /// What a ticket was granted, if it was; then it is spent.
+    #[inline]
+    pub(super) fn take_grant(&mut self, ticket: &Ticket) -> Option<Grant> {
+        let &Node { state: State::Granted, kind, flow, count, .. } = self.nodes.peek(ticket.index) else {
+            return None;
         };
-        // Its waker was taken when it was answered.
-        let _ = self.nodes.vacate(ticket.index);
-        answer
+        // Its waker was taken when it was granted.
+        self.nodes.vacate_woken(ticket.index);
+        Some(Grant::new(kind, if flow == FIRST { PLAIN } else { flow }, count))
     }
 
-    pub(super) fn kind(&self, ticket: &Ticket) -> Kind {
-        self.nodes.peek(ticket.index).kind
+    /// What became of a ticket; once answered it is spent.
+    pub(super) fn take_answer(&mut self, ticket: &Ticket) -> Answer {
+        if let State::Refused(reason) = self.nodes.peek(ticket.index).state {
+            self.nodes.vacate_woken(ticket.index);
+            return Answer::Refused(reason);
+        }
+        self.take_grant(ticket).map_or(Answer::Waiting, Answer::Granted)
     }
 
     /// Whether no call waits that was promised a permit.

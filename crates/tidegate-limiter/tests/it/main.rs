@@ -15,6 +15,8 @@ mod close;
 #[cfg(feature = "test-util")]
 mod deadline;
 #[cfg(feature = "test-util")]
+mod edges;
+#[cfg(feature = "test-util")]
 mod load;
 #[cfg(feature = "test-util")]
 mod manual;

@@ -33,9 +33,9 @@ fn outcomes_count_in_permits() {
 
 /// Vector's count of calls in flight grows by one with every future that is dropped.
 #[test]
-fn a_dropped_permit_leaves_no_count_behind_and_is_evidence_by_its_age() {
+fn work_cut_short_leaves_no_count_behind_and_is_evidence_by_its_age() {
     let mut rig = Rig::new(5);
-    let (young, old) = (rig.admitted(None), rig.admitted(wide()));
+    let (young, old) = (rig.admitted(None), rig.admitted(wide()).begin());
     young.finish(Outcome::Success);
     for _ in 0..8 {
         rig.look();
@@ -44,8 +44,28 @@ fn a_dropped_permit_leaves_no_count_behind_and_is_evidence_by_its_age() {
     let demand = heard(&mut rig);
     assert_eq!((demand.completed, demand.overloads, demand.in_flight), (4, 0, 0));
     // Eight looks of a quarter of a tick of 100 ms each, for three permits.
-    assert_eq!((demand.abandoned, demand.abandoned_time), (3, Duration::from_millis(600)));
+    assert_eq!((demand.abandoned, demand.abandoned_calls), (3, 1));
+    assert_eq!(demand.abandoned_time, Duration::from_millis(600));
+    let demand = heard(&mut rig);
+    assert_eq!(
+        (demand.abandoned, demand.abandoned_calls, demand.abandoned_time),
+        (0, 0, Duration::ZERO),
+        "once"
+    );
     rig.assert_nothing_is_lost();
+}
+
+/// A permit used as one of a semaphore is dropped at the end of the work, however long that took.
+#[test]
+fn a_permit_that_is_just_dropped_is_not_work_cut_short() {
+    let mut rig = Rig::new(5);
+    let permit = rig.admitted(None);
+    for _ in 0..80 {
+        rig.look();
+    }
+    drop(permit);
+    let demand = heard(&mut rig);
+    assert_eq!((demand.completed, demand.abandoned), (1, 0));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::{ClassifyErrors, DefaultClassify, Limit};
 ///
 /// All services made from one layer, from clones of the layer and from other layers on the same limiter share one limit
 /// and one queue. For a limit of its own, give a service a limiter of its own.
+/// A call must pass one layer of a limiter only: a second one would wait for a permit while the call holds one.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use pin_project::pin_project;
-use tidegate_limiter::{Acquire, Permit};
+use tidegate_limiter::{Acquire, Work};
 use tower::BoxError;
 use tower::util::Oneshot;
 use tower_service::Service;
@@ -41,10 +41,10 @@ enum State<S: Service<Request>, Request> {
         call: Option<(S, Request)>,
     },
     Running {
-        // Before `permit`, so that what the call holds (a connection, say) is free before its permits are.
+        // Before `work`, so that what the call holds (a connection, say) is free before its permits are.
         #[pin]
         call: Oneshot<S, Request>,
-        permit: Option<Permit>,
+        work: Option<Work>,
     },
     Done,
 }
@@ -80,16 +80,16 @@ where
                     };
                     if let Some((service, request)) = call.take() {
                         let call = Oneshot::new(service, request);
-                        this.state.set(State::Running { call, permit: Some(permit) });
+                        this.state.set(State::Running { call, work: Some(permit.begin()) });
                     }
                 }
-                StateProjection::Running { call, permit } => {
+                StateProjection::Running { call, work } => {
                     let result = ready!(call.poll(cx));
                     let outcome = this.classify.classify(result.as_ref());
-                    let permit = permit.take();
+                    let work = work.take();
                     this.state.set(State::Done);
-                    if let Some(permit) = permit {
-                        permit.finish(outcome);
+                    if let Some(work) = work {
+                        work.finish(outcome);
                     }
                     return Poll::Ready(result.map_err(Into::into));
                 }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use pin_project::pin_project;
-use tidegate_limiter::{Overloaded, Permit};
+use tidegate_limiter::{Overloaded, Permit, Work};
 use tower::BoxError;
 
 use crate::Classify;
@@ -33,10 +33,10 @@ pub struct ResponseFuture<F, C> {
 #[pin_project(project = StateProjection)]
 enum State<F, C> {
     Running {
-        // Before `permit`, so that what the call holds (a connection, say) is free before its permits are.
+        // Before `work`, so that what the call holds (a connection, say) is free before its permits are.
         #[pin]
         call: F,
-        permit: Option<Permit>,
+        work: Option<Work>,
         classify: C,
     },
     Refused(Overloaded),
@@ -44,8 +44,8 @@ enum State<F, C> {
 }
 
 impl<F, C> ResponseFuture<F, C> {
-    pub(super) const fn admitted(call: F, permit: Permit, classify: C) -> Self {
-        Self { state: State::Running { call, permit: Some(permit), classify } }
+    pub(super) fn admitted(call: F, permit: Permit, classify: C) -> Self {
+        Self { state: State::Running { call, work: Some(permit.begin()), classify } }
     }
 
     pub(super) const fn refused(refusal: Overloaded) -> Self {
@@ -67,13 +67,13 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
         match state.as_mut().project() {
-            StateProjection::Running { call, permit, classify } => {
+            StateProjection::Running { call, work, classify } => {
                 let result = ready!(call.poll(cx));
                 let outcome = classify.classify(result.as_ref());
-                let permit = permit.take();
+                let work = work.take();
                 state.set(State::Done);
-                if let Some(permit) = permit {
-                    permit.finish(outcome);
+                if let Some(work) = work {
+                    work.finish(outcome);
                 }
                 Poll::Ready(result.map_err(Into::into))
             }

@@ -10,7 +10,7 @@ use crate::{ClassifyErrors, DefaultClassify, OneClass, Shed};
 /// once ends with [`Overloaded`](tidegate_limiter::Overloaded).
 ///
 /// All services made from one layer, from clones of the layer and from other layers on the same limiter share one limit.
-/// While others wait on that limiter nothing is free.
+/// While others wait on that limiter nothing is free. Of the class, the deadline is not looked at: the call does not wait.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), tower::BoxError> {

@@ -10,7 +10,9 @@ use crate::Demand;
 /// their patience, at an age at which calls used to be over for long.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Abandonment {
+    /// Permits and calls given up on when old, and all permits that came back.
     old: f64,
+    old_calls: f64,
     ended: f64,
 }
 
@@ -20,17 +22,20 @@ impl Abandonment {
     /// `usual` is the mean time of a call in seconds, zero if not known.
     pub(super) fn note(&mut self, demand: &Demand, usual: f64) -> bool {
         let ended = to_f64(demand.completed);
-        let keep = (-ended / (RESIDENCE_TURNS * f64::from(demand.in_flight).max(1.0))).exp();
+        // Those that were out in the tick, not those that are left at its end: a burst's past is not forgotten with it.
+        let out = f64::from(demand.in_flight_peak.max(demand.in_flight)).max(1.0);
+        let keep = (-ended / (RESIDENCE_TURNS * out)).exp();
         let are_old = demand.abandoned > 0 && Self::age(demand) >= Self::old_age(usual);
-        let old = if are_old { to_f64(demand.abandoned) } else { 0.0 };
+        let (old, old_calls) = if are_old { (demand.abandoned, demand.abandoned_calls) } else { (0, 0) };
         self.ended = keep * self.ended + ended;
-        self.old = keep * self.old + old;
+        self.old = keep * self.old + to_f64(old);
+        self.old_calls = keep * self.old_calls + to_f64(old_calls);
         are_old && self.prevails()
     }
 
     /// Whether many of the calls that ended lately did so because callers gave up on them.
     pub(super) fn prevails(&self) -> bool {
-        self.old >= ABANDONED_LEAST && self.old >= ABANDONED_SHARE * self.ended
+        self.old_calls >= ABANDONED_LEAST && self.old >= ABANDONED_SHARE * self.ended
     }
 
     /// The mean age in seconds at which calls were abandoned in this tick.
@@ -53,6 +58,7 @@ mod tests {
             in_flight,
             completed,
             abandoned,
+            abandoned_calls: abandoned,
             abandoned_time: Duration::from_millis(age_ms * abandoned),
             ..Demand::default()
         }

@@ -76,7 +76,8 @@ pub(super) const POOL_MULTIPLE: f64 = 100.0;
 pub(super) const ABANDONED_OLD: f64 = 5.0;
 /// …and never below this age, which is a few looks of the driver.
 pub(super) const ABANDONED_MIN: Duration = Duration::from_millis(100);
-/// Old calls given up on are a loss when they are this share of the calls that ended over the last turns…
-pub(super) const ABANDONED_SHARE: f64 = 0.1;
+/// Old calls given up on are a loss when they are this share of the calls that ended over the last turns, so that in a
+/// database that works a kind of call whose callers often give up cannot hold the limit down…
+pub(super) const ABANDONED_SHARE: f64 = 0.25;
 /// …and at least so many: one caller may have reasons of its own.
 pub(super) const ABANDONED_LEAST: f64 = 2.0;

@@ -123,11 +123,15 @@ impl Level {
             0 => {
                 // Nobody competes, so nobody owes anything any more.
                 self.sole = None;
-                self.credit = 0;
+                // What it had before its turn it still owes to the higher priorities.
+                self.credit = self.credit.min(0);
                 self.now = self.now.max(self.latest);
             }
             1 => {
-                if let Some(&(_, _, other)) = self.places.first() {
+                if let Some(&(zone, _, other)) = self.places.first() {
+                    if zone == Zone::Full {
+                        self.reconsider(flows, other);
+                    }
                     self.take_out(flows, other);
                     self.sole = Some(other);
                 }
@@ -171,11 +175,19 @@ impl Level {
     pub(super) fn set_share(&mut self, flows: &mut [Flow], id: FlowId, share: u32) {
         let flow = &mut flows[id as usize];
         let before = std::mem::replace(&mut flow.share, share);
+        // The permits it is ahead of its share stay what they are; their worth in time changes.
+        if let Some(ahead) = flow.start.checked_sub(self.now) {
+            flow.start = self.now + ahead * u128::from(before) / u128::from(share);
+            self.latest = self.latest.max(flow.start);
+        }
         if flow.waiting > 0 {
             self.shares = self.shares - u64::from(before) + u64::from(share);
             if flow.place.is_some() {
                 self.reconsider(flows, id);
             }
+        } else if flow.place.is_some() {
+            let owing = (Zone::Owing, flow.start);
+            self.put(flows, id, owing);
         }
     }
 

@@ -241,3 +241,70 @@ fn the_plain_flow_holds_what_nobody_else_does() {
     assert_eq!(flows.get(PLAIN).in_flight, 2);
     assert_eq!(flows.next(), None);
 }
+
+/// Two keys of equal share at a limit of two, one with a long call; the other's line is empty for a moment; then the limit
+/// is one. What the one with the long call missed is not saved up.
+#[test]
+fn what_a_full_key_missed_is_not_saved_up_while_it_waits_alone() {
+    let mut keys = Saturated::new(&[1, 1]);
+    let (first, second) = (keys.grant(), keys.grant());
+    assert_ne!(first, second);
+    for _ in 0..1000 {
+        keys.release(1);
+        assert_eq!(keys.grant(), 1, "the other holds its share");
+    }
+    let id = keys.ids[1];
+    keys.flows.quit(id, 1);
+    keys.flows.quit(id, 1);
+    lender_returns(&mut keys);
+    keys.release(0);
+    keys.release(1);
+    let turns = (0..5).map(|_| {
+        let index = keys.grant();
+        keys.release(index);
+        index
+    });
+    assert!(turns.collect::<Vec<_>>()[..3].contains(&1));
+}
+
+#[test]
+fn a_low_priority_pays_for_a_wide_call_though_it_waits_for_nothing_after_it() {
+    let mut flows = Flows::default();
+    flows.set_limit(100);
+    let high = flows.open(&Class::default().priority(Priority::High));
+    let low = flows.open(&Class::default().priority(Priority::Low));
+    flows.join(high, 1);
+    flows.join(high, 1);
+    flows.join(low, 100);
+    let mut got = [0, 0];
+    for _ in 0..2000 {
+        let id = flows.next().unwrap();
+        let permits = if id == low { 100 } else { 1 };
+        flows.grant(id, permits, permits);
+        flows.exit(id, permits);
+        flows.join(id, permits);
+        got[usize::from(id == high)] += permits;
+    }
+    assert!(got[0] <= got[1] / 5, "low {} high {}", got[0], got[1]);
+}
+
+#[test]
+fn a_share_that_rises_holds_from_then_on() {
+    let mut flows = Flows::default();
+    let (small, big) = (flows.open(&class(1, 1)), flows.open(&class(2, 1000)));
+    for id in [small, big] {
+        flows.join(id, 1);
+        flows.join(id, 1);
+    }
+    let turn = |flows: &mut Flows| {
+        let id = flows.next().unwrap();
+        flows.grant(id, 1, 1);
+        flows.join(id, 1);
+        flows.exit(id, 1);
+        id
+    };
+    while turn(&mut flows) != small {}
+    flows.open(&class(1, 1000));
+    let turns = (0..10).map(|_| turn(&mut flows)).collect::<Vec<_>>();
+    assert!(turns.contains(&small), "{turns:?}");
+}

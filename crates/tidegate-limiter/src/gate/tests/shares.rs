@@ -79,6 +79,12 @@ impl Shares {
         let new = Flow { id: 0, held: 0, share, wants: Vec::new(), start: 0, is_passed: false };
         let before = std::mem::replace(&mut self.flows.entry(name).or_insert(new).share, share);
         if before != share {
+            let level = &mut self.levels[name.priority() as usize];
+            let flow = self.flows.get_mut(&name).expect("it was just opened");
+            if let Some(ahead) = flow.start.checked_sub(level.now) {
+                flow.start = level.now + ahead * u128::from(before) / u128::from(share);
+                level.latest = level.latest.max(flow.start);
+            }
             self.recall(name);
         }
     }
@@ -124,11 +130,10 @@ impl Shares {
         match left[..] {
             [] => {
                 let level = &mut self.levels[name.priority() as usize];
-                level.credit = 0;
+                level.credit = level.credit.min(0);
                 level.now = level.now.max(level.latest);
             }
-            // One alone is in no order.
-            [alone] => self.flow(alone).is_passed = false,
+            [alone] => self.recall(alone),
             _ => {}
         }
     }
@@ -155,6 +160,9 @@ impl Shares {
         let permits = i64::from(permits);
         if (served as usize + 1..3).any(|higher| waiting[higher]) {
             self.levels[served as usize].credit -= FLOOR * permits;
+        } else {
+            let level = &mut self.levels[served as usize];
+            level.credit = level.credit.max(0);
         }
         for lower in (0..served as usize).filter(|&lower| waiting[lower]) {
             self.levels[lower].credit += permits;

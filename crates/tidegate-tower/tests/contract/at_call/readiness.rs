@@ -90,7 +90,7 @@ fn clone_asks_for_room_itself() {
 
 #[test]
 fn services_that_wait_for_room_are_told_in_line_one_per_place() {
-    let Full { mut service, waiting, permit: _permit, .. } = full();
+    let Full { mut service, waiting, permit: _permit, _driver, .. } = full();
     let mut second = service.clone();
     assert_pending!(service.poll_ready());
     assert_pending!(second.poll_ready());
