@@ -16,6 +16,8 @@ pub(crate) struct CommandLine {
 pub(crate) enum Command {
     /// Measure every subject in every case and print the table.
     Overhead(OverheadArgs),
+    /// Divide limits of 1 to 20 among keys that always wait, in virtual time, and print how exact the shares are.
+    Fairness(FairnessArgs),
     /// Run one case of one subject and print nothing, for a profiler.
     Once(OnceArgs),
 }
@@ -40,6 +42,16 @@ pub(crate) struct OverheadArgs {
     /// Measure so little that only the harness is tested; the figures mean nothing.
     #[arg(long, hide = true)]
     pub(crate) tiny: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FairnessArgs {
+    /// What the random service times come from; the same number gives the same tables.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Write every row, of all limits, to this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

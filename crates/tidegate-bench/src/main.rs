@@ -2,6 +2,7 @@
 //!
 //! Reading order: `args` (as typed), `overhead` (the passes), `case` and `cases` (what is measured and how), `subject` and
 //! `subjects` (who is measured), `inner` (the service behind them), `row` and `table` (what comes out), `valgrind`.
+//! Beside that stands `fairness`: who gets how much of a limit, in virtual time.
 
 mod args;
 mod case;
@@ -10,6 +11,7 @@ mod choice;
 mod clock;
 mod executor;
 mod failure;
+mod fairness;
 mod heap;
 mod inner;
 mod machine;
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
     };
     let ended = match &line.command {
         Command::Overhead(args) => overhead::run(args).map(|text| say(&text)),
+        Command::Fairness(args) => fairness::run(args).map(|text| say(&text)),
         Command::Once(args) => once::run(args),
     };
     match ended {

@@ -116,6 +116,62 @@ fn one_case_runs_alone_for_a_profiler() {
 }
 
 #[track_caller]
+fn check_fairness(row: &Value) {
+    let limit = row["limit"].as_u64().unwrap();
+    let held: f64 = row["held"].as_array().unwrap().iter().map(|held| held.as_f64().unwrap()).sum();
+    assert!((held - f64::from(u32::try_from(limit).unwrap())).abs() < 0.01, "all permits are held: {row}");
+    assert_eq!(row["peak_in_flight"], limit, "{row}");
+    assert!(row["longest_wait_in_queue"].as_f64() >= row["longest_wait"].as_f64(), "{row}");
+    let is_equal = row["world"] == "equal";
+    assert_eq!(row.get("error_at_any_moment").is_some(), is_equal, "{row}");
+    assert_eq!(row.get("slow_key").is_some(), row["world"] == "slow_key", "{row}");
+    if is_equal {
+        assert!(row["error"].as_f64() <= Some(0.01), "{row}");
+        assert!(row["error_at_any_moment"].as_f64() <= Some(1.0), "{row}");
+        // The ideal is the mean. (A slow key that is given more time than its share waits less.)
+        assert!(row["longest_wait"].as_f64() >= row["ideal_wait"].as_f64(), "{row}");
+        // A key is never put off by more than the time of one call, and its ideal.
+        assert!(row["longest_wait"].as_f64() <= Some(row["ideal_wait"].as_f64().unwrap() + held), "{row}");
+    }
+    assert!(row["error"].as_f64() <= Some(1.0), "{row}");
+}
+
+#[test]
+fn shares_are_exact_to_one_permit_at_every_small_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("fairness.json");
+    let ran = bench(&["fairness", "--json", path.to_str().unwrap()]);
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let report: Value = serde_json::from_str(&read_to_string(&path).unwrap()).unwrap();
+    assert_eq!((&report["schema"], &report["seed"]), (&Value::from(1), &Value::from(1)));
+    let rows = report["rows"].as_array().unwrap();
+    rows.iter().for_each(check_fairness);
+    let mut expected = 0;
+    for shares in [vec![5, 5], vec![9, 1], vec![7, 2, 1]] {
+        for limit in 1..=20 {
+            for (world, runs) in [("equal", 1), ("exponential", 1), ("slow_key", shares.len())] {
+                let of_case = |row: &&Value| {
+                    row["shares"] == Value::from(shares.clone())
+                        && row["limit"] == limit
+                        && row["world"] == world
+                };
+                assert_eq!(rows.iter().filter(of_case).count(), runs, "{shares:?} {limit} {world}");
+                expected += runs;
+            }
+        }
+    }
+    assert_eq!(rows.len(), expected);
+    let table = String::from_utf8_lossy(&ran.stdout);
+    assert_eq!(table.matches("Worst of limits 1 to 20: ").count(), 3, "{table}");
+    assert_eq!(table.matches("\n|    20 | ").count(), 3, "{table}");
+    // What the shares are compared with gives a tenth of a limit of 1 to 5 nothing.
+    let light = rows.iter().filter(|row| row["shares"] == Value::from(vec![9, 1]) && row["world"] == "equal");
+    for row in light {
+        assert_eq!(row["rounded"]["wait"].is_null(), row["limit"].as_u64() <= Some(5), "{row}");
+    }
+}
+
+#[track_caller]
 fn check_refused(args: &[&str], part: &str) {
     let ran = bench(args);
     let said = String::from_utf8_lossy(&ran.stderr);
@@ -139,5 +195,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
         &["once", "--subject", "bare", "--case", "cancel_100k", "--calls", "9"],
         r#"case is "cancel_100k" of bare"#,
     );
+    check_refused(&["fairness", "--json", "/"], "json is /, allowed is a path");
+    check_refused(&["fairness", "--seed", "-1"], "'-1'");
     check_refused(&["never"], "'never'");
 }
