@@ -92,6 +92,8 @@ fn elapsed_inside_errors_that_hide_what_they_hold_is_overload() {
     check(io::Error::other(elapsed_of_tokio()), Outcome::Overload);
     check(io::Error::other(below(1, Elapsed::new())), Outcome::Overload);
     check(below(1, io::Error::other(Elapsed::new())), Outcome::Overload);
+    check(below(1, Arc::new(io::Error::other(Elapsed::new()))), Outcome::Overload);
+    check(below(1, Box::new(io::Error::other(Elapsed::new()))), Outcome::Overload);
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn as_ref<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Opt
 /// The next error of the chain.
 fn below<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
     // The `source` of these two is the source of the error they hold, so it would leave that one out.
-    if let Some(error) = error.downcast_ref::<io::Error>() {
+    if let Some(error) = as_ref::<io::Error>(error) {
         return error.get_ref().map(|held| held as _);
     }
     if let Some(shared) = error.downcast_ref::<Arc<dyn StdError + Send + Sync>>() {

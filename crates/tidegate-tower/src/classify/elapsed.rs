@@ -58,7 +58,11 @@ fn is<E: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
 /// The next error of the chain.
 fn below<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     // The `source` of these two is the source of the error they hold, so it would leave that one out.
-    if let Some(error) = error.downcast_ref::<io::Error>() {
+    let io_error = error
+        .downcast_ref::<io::Error>()
+        .or_else(|| error.downcast_ref::<Arc<io::Error>>().map(|shared| &**shared))
+        .or_else(|| error.downcast_ref::<Box<io::Error>>().map(|boxed| &**boxed));
+    if let Some(error) = io_error {
         return error.get_ref().map(|held| held as _);
     }
     if let Some(shared) = error.downcast_ref::<Arc<dyn Error + Send + Sync>>() {

@@ -58,6 +58,8 @@ fn check_wherever(error: fn() -> Error, expected: Outcome) {
     check(beneath(1, Arc::new(error())), expected);
     check(Arc::new(error()) as Arc<dyn StdError + Send + Sync>, expected);
     check(io::Error::other(error()), expected);
+    check(beneath(1, Arc::new(io::Error::other(error()))), expected);
+    check(beneath(1, Box::new(io::Error::other(error()))), expected);
     check(Error::Decode(error().into()), expected);
 }
 
