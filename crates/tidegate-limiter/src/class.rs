@@ -49,7 +49,8 @@ impl Class {
     /// How much of the limit the key may have, relative to the other keys of its priority; 1 to [`Class::MAX`], default 1.
     /// What is outside is taken as the nearest bound.
     ///
-    /// It belongs to the key: the last call of a key says what holds for all of them.
+    /// It belongs to the key: the last call of a key says what holds for all of them. Without a key, that is all calls of this
+    /// priority that have a class and no key.
     #[must_use]
     pub const fn share(mut self, share: u32) -> Self {
         self.share = clamp(share);

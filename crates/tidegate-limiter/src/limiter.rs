@@ -125,9 +125,9 @@ impl Limiter {
     /// # Order
     ///
     /// The highest priority goes first, and a lower one that waits gets one in ten of the permits that go to it and to higher
-    /// ones. Within a priority the keys that wait share the limit by their shares: what a key was given since it began to
-    /// wait is within two permits of its share at every limit, and it never holds more than its share of the limit, rounded
-    /// up, unless a wider call waits. Within a key the oldest goes first.
+    /// ones. Within a priority the keys that wait share the limit by their shares: a key never holds more than its share of the
+    /// limit, rounded up, unless a wider call waits; and where calls take equally long, what it was given since it began to
+    /// wait is within two permits of its share at every limit. Within a key the oldest goes first.
     /// A call of weight *n* whose turn it is keeps its turn until *n* permits are free together.
     ///
     /// # Errors

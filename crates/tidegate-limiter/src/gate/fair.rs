@@ -284,9 +284,10 @@ impl Flows {
         }
     }
 
-    /// The permits that go to others before a call of this flow that wants so many: an estimate from above.
+    /// The permits that go to others before a call of this flow that wants so many, by estimate.
     ///
-    /// All that wait at a higher priority, and of its own priority those due before it, which are never more than all.
+    /// All that wait at a higher priority, and of its own priority those due before it, which are never more than all. What
+    /// lower priorities get for their floor meanwhile is left out, as is what comes later.
     pub(super) fn ahead(&self, id: FlowId, wanted: u32) -> u64 {
         let flow = &self.flows[id as usize];
         let higher: u64 = Priority::ALL

@@ -50,7 +50,7 @@ impl Hold {
         Self(self.0 | ((now.0 & GIVEN) as u64) << GIVEN_SHIFT)
     }
 
-    /// Looks of the driver since it was given; after an hour or two the count begins anew.
+    /// Looks of the driver since it was given, modulo 2¹⁸: the count begins anew after 1.8 hours at a tick of 100 ms.
     pub(super) const fn age(self, now: Stamp) -> u32 {
         now.0.wrapping_sub(low_bits(self.0 >> GIVEN_SHIFT)) & GIVEN
     }
