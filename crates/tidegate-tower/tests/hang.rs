@@ -54,6 +54,18 @@ impl Database {
     }
 }
 
+impl Database {
+    fn calls(self) -> BoxCloneService<(), (), BoxError> {
+        BoxCloneService::new(service_fn(move |()| {
+            let database = self.clone();
+            async move {
+                database.query().await;
+                Ok(())
+            }
+        }))
+    }
+}
+
 struct Used<'a>(&'a AtomicU32);
 
 impl<'a> Used<'a> {
@@ -122,13 +134,7 @@ async fn a_hung_database_shrinks_the_limit_of_a_limit_layer() {
             .boxed_clone()
             .layer(TimeoutLayer::new(PATIENCE))
             .layer(LimitLayer::new(limiter))
-            .service(service_fn(move |()| {
-                let database = database.clone();
-                async move {
-                    database.query().await;
-                    Ok::<_, BoxError>(())
-                }
-            }))
+            .service(database.calls())
     })
     .await;
 }
@@ -140,13 +146,7 @@ async fn a_hung_database_shrinks_the_limit_of_a_queue_layer() {
             .boxed_clone()
             .layer(TimeoutLayer::new(PATIENCE))
             .layer(QueueLayer::new(limiter))
-            .service(service_fn(move |()| {
-                let database = database.clone();
-                async move {
-                    database.query().await;
-                    Ok::<_, BoxError>(())
-                }
-            }))
+            .service(database.calls())
     })
     .await;
 }
