@@ -28,6 +28,7 @@
 
 mod decision;
 mod error;
+mod error_chain;
 mod evidence;
 mod law;
 mod outcome;
@@ -35,6 +36,7 @@ mod time;
 
 pub use decision::{Bound, Decision, Reason, Terms};
 pub use error::{ConfigChecks, ConfigError};
+pub use error_chain::error_chain;
 pub use evidence::{Demand, Evidence, PoolActivity, PoolEvidence, PoolReading};
 pub use law::{ControlLaw, Fixed, PoolAimd, PoolAimdConfig};
 pub use outcome::Outcome;

@@ -58,7 +58,7 @@ mod classify;
 pub use classify::{classify_box_error, classify_error};
 pub use tidegate_core::{
     Bound, ConfigChecks, ConfigError, ControlLaw, Decision, Demand, Evidence, Fixed, MAX_LIMIT, Outcome,
-    PoolActivity, PoolAimd, PoolAimdConfig, PoolEvidence, PoolReading, Reason, Terms, Timestamp,
+    PoolActivity, PoolAimd, PoolAimdConfig, PoolEvidence, PoolReading, Reason, Terms, Timestamp, error_chain,
 };
 pub use tidegate_limiter::{
     Acquire, BuildError, Claim, Class, DecisionRecord, Drain, Key, Limiter, LimiterBuilder, OverloadReason,

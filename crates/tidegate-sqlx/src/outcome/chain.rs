@@ -2,20 +2,13 @@
 mod tests;
 
 use std::error::Error as StdError;
-use std::io;
-use std::iter;
 use std::sync::Arc;
 
 use sqlx::Error;
 use sqlx::error::DatabaseError;
-use tidegate_core::Outcome;
+use tidegate_core::{Outcome, error_chain};
 
 use super::{judge, judge_database};
-
-/// How many errors of one chain are looked at.
-///
-/// Real chains hold a few; one that leads back to itself has no end.
-const DEPTH_MAX: usize = 64;
 
 /// What an error says about load if a failed query or acquire is behind it: [`classify`](crate::classify) for errors in
 /// boxes and in errors of your own.
@@ -40,10 +33,7 @@ const DEPTH_MAX: usize = 64;
 /// ```
 #[must_use]
 pub fn classify_chain(error: &(dyn StdError + 'static)) -> Outcome {
-    iter::successors(Some(error), |error| below(*error))
-        .take(DEPTH_MAX)
-        .find_map(judge_any)
-        .unwrap_or(Outcome::Ignored)
+    error_chain(error).find_map(judge_any).unwrap_or(Outcome::Ignored)
 }
 
 /// The verdict on one error of a chain, if it has anything to say.
@@ -61,16 +51,4 @@ fn as_ref<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Opt
         .downcast_ref::<E>()
         .or_else(|| error.downcast_ref::<Box<E>>().map(|boxed| &**boxed))
         .or_else(|| error.downcast_ref::<Arc<E>>().map(|shared| &**shared))
-}
-
-/// The next error of the chain.
-fn below<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
-    // The `source` of these two is the source of the error they hold, so it would leave that one out.
-    if let Some(error) = as_ref::<io::Error>(error) {
-        return error.get_ref().map(|held| held as _);
-    }
-    if let Some(shared) = error.downcast_ref::<Arc<dyn StdError + Send + Sync>>() {
-        return Some(&**shared);
-    }
-    error.source()
 }

@@ -1,15 +1,9 @@
 use std::any::Any;
 use std::error::Error;
 use std::io;
-use std::iter;
 use std::sync::Arc;
 
-use tidegate_core::Outcome;
-
-/// How many errors of one chain are looked at.
-///
-/// Real chains hold a few; one that leads back to itself has no end.
-const DEPTH_MAX: usize = 64;
+use tidegate_core::{Outcome, error_chain};
 
 /// Says whether a call failed because its time ran out: what [`DefaultClassify`](crate::DefaultClassify) says of an error.
 ///
@@ -42,8 +36,7 @@ const DEPTH_MAX: usize = 64;
 /// ```
 #[must_use]
 pub fn classify_elapsed(error: &(dyn Error + 'static)) -> Outcome {
-    let mut chain = iter::successors(Some(error), |error| below(*error)).take(DEPTH_MAX);
-    if chain.any(is_elapsed) { Outcome::Overload } else { Outcome::Ignored }
+    if error_chain(error).any(is_elapsed) { Outcome::Overload } else { Outcome::Ignored }
 }
 
 fn is_elapsed(error: &(dyn Error + 'static)) -> bool {
@@ -53,22 +46,6 @@ fn is_elapsed(error: &(dyn Error + 'static)) -> bool {
 /// Whether it is an `E`, also one in a box of its own, which `Err(Box::new(error))?` puts into another box.
 fn is<E: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
     error.is::<E>() || error.is::<Box<E>>() || error.is::<Arc<E>>()
-}
-
-/// The next error of the chain.
-fn below<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    // The `source` of these two is the source of the error they hold, so it would leave that one out.
-    let io_error = error
-        .downcast_ref::<io::Error>()
-        .or_else(|| error.downcast_ref::<Arc<io::Error>>().map(|shared| &**shared))
-        .or_else(|| error.downcast_ref::<Box<io::Error>>().map(|boxed| &**boxed));
-    if let Some(error) = io_error {
-        return error.get_ref().map(|held| held as _);
-    }
-    if let Some(shared) = error.downcast_ref::<Arc<dyn Error + Send + Sync>>() {
-        return Some(&**shared);
-    }
-    error.source()
 }
 
 /// The error that `value` is or holds, if its type is one that may stand for a timeout.
