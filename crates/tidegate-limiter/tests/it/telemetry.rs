@@ -166,3 +166,29 @@ fn a_driver_that_ends_before_its_limiter_says_so() {
     assert!(lines.len() == 1 && lines[0].contains("tidegate::driver"), "{lines:#?}");
     drop(limiter);
 }
+
+fn count_of_waits(snapshotter: &Snapshotter) -> usize {
+    match value(snapshotter, "tidegate_queue_wait_seconds", &[]) {
+        DebugValue::Histogram(waits) => waits.len(),
+        other => unreachable!("{other:?} is no histogram"),
+    }
+}
+
+/// A clock read costs as much as the rest of a short wait, so where waits are many only a sample is timed.
+#[tokio::test(start_paused = true)]
+async fn sixteen_waits_are_timed_between_two_looks() {
+    let recorder = DebuggingRecorder::new();
+    let law = Told::new(1);
+    let limiter = limiter(&recorder, &law, ToldPool::default());
+    let _held = limiter.acquire().await.unwrap();
+    let give_up = || {
+        for _ in 0..40 {
+            drop(tokio_test::task::spawn(limiter.acquire()).poll());
+        }
+    };
+    give_up();
+    assert_eq!(count_of_waits(&recorder.snapshotter()), 16);
+    sleep(Duration::from_millis(60)).await;
+    give_up();
+    assert_eq!(count_of_waits(&recorder.snapshotter()), 16, "after a look it is sixteen again");
+}
