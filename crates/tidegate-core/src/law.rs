@@ -4,7 +4,7 @@ mod fixed;
 mod pool_aimd;
 
 pub use fixed::Fixed;
-pub use pool_aimd::{PoolAimd, PoolAimdConfig};
+pub use pool_aimd::{PoolAimd, PoolAimdConfig, PoolAimdConstants};
 
 use std::fmt::Debug;
 

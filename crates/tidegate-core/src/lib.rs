@@ -38,6 +38,8 @@ pub use decision::{Bound, Decision, Reason, Terms};
 pub use error::{ConfigChecks, ConfigError};
 pub use error_chain::error_chain;
 pub use evidence::{Demand, Evidence, PoolActivity, PoolEvidence, PoolReading};
+#[doc(hidden)]
+pub use law::PoolAimdConstants;
 pub use law::{ControlLaw, Fixed, PoolAimd, PoolAimdConfig};
 pub use outcome::Outcome;
 pub use time::Timestamp;

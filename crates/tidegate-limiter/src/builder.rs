@@ -3,7 +3,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tidegate_core::{ConfigChecks, ControlLaw, Fixed, MAX_LIMIT, PoolAimd, PoolAimdConfig};
+use tidegate_core::{
+    ConfigChecks, ControlLaw, Fixed, MAX_LIMIT, PoolAimd, PoolAimdConfig, PoolAimdConstants,
+};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
@@ -26,6 +28,7 @@ pub struct LimiterBuilder {
     pool: Option<Arc<dyn PoolProbe>>,
     law: Law,
     config: PoolAimdConfig,
+    constants: PoolAimdConstants,
     tick: Duration,
     queue: QueueConfig,
 }
@@ -40,12 +43,15 @@ impl Law {
     fn into_law(
         self,
         config: PoolAimdConfig,
+        constants: PoolAimdConstants,
         pool: Option<&dyn PoolProbe>,
     ) -> Result<Box<dyn ControlLaw>, BuildError> {
         Ok(match (self, pool) {
             (Self::Given(law), _) => law,
             (Self::Fixed(limit), _) => Box::new(Fixed::new(limit)?),
-            (Self::Default, Some(pool)) => Box::new(PoolAimd::new(config, pool.read().reading.max)?),
+            (Self::Default, Some(pool)) => {
+                Box::new(PoolAimd::with_constants(config, constants, pool.read().reading.max)?)
+            }
             (Self::Default, None) => return Err(BuildError::NO_POOL),
         })
     }
@@ -58,6 +64,7 @@ impl Default for LimiterBuilder {
             pool: None,
             law: Law::Default,
             config: PoolAimdConfig::default(),
+            constants: PoolAimdConstants::default(),
             tick: Duration::from_millis(100),
             queue: QueueConfig { limit: QueueLimit::PerPermit(100), sojourn: None },
         }
@@ -110,6 +117,13 @@ impl LimiterBuilder {
     /// See [`PoolAimdConfig::connections_per_call`]. Default 1.
     pub fn connections_per_call(mut self, connections: u32) -> Self {
         self.config = self.config.connections_per_call(connections);
+        self
+    }
+
+    /// Other constants in the default law, for simulators that show how much they matter.
+    #[cfg(feature = "test-util")]
+    pub fn constants(mut self, constants: PoolAimdConstants) -> Self {
+        self.constants = constants;
         self
     }
 
@@ -192,7 +206,7 @@ impl LimiterBuilder {
             format_args!("{TICK_MIN:?} to {TICK_MAX:?}"),
         );
         check_queue(&mut checks, &self.queue);
-        let law = self.law.into_law(self.config, self.pool.as_deref());
+        let law = self.law.into_law(self.config, self.constants, self.pool.as_deref());
         let law = match (checks.finish(()), law) {
             (Ok(()), law) => law?,
             (Err(settings), Ok(_)) => return Err(settings.into()),

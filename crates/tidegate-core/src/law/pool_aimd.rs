@@ -6,16 +6,11 @@ mod round;
 mod tests;
 
 pub use config::PoolAimdConfig;
+pub use constants::PoolAimdConstants;
 
 use std::time::Duration;
 
 use self::abandonment::Abandonment;
-use self::constants::{
-    BACKOFF_MAX, BACKOFF_MILD, BACKOFF_MIN, BACKOFF_STANDING, BOUND_SHARE, BRAKE_SHARE, EPOCH_MAX, EPOCH_MIN,
-    FADE_STEP, HALF_LIFE, INCREASE, INCREASE_SHARE, JUMP_MAX, KEEP, MILD_WAIT, POOL_MULTIPLE, QUEUE_FACTOR,
-    RESIDENCE_TURNS, SPAN_MAX, TARGET_MAX, TARGET_MIN, THREAT_SHARE, TIMEOUT_SHARE, UTILISATION_BUSY,
-    UTILISATION_FULL, UTILISATION_GOAL, UTILISATION_WEIGHT,
-};
 use self::round::{Measured, Round, to_f64};
 use super::ControlLaw;
 use crate::{
@@ -47,6 +42,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct PoolAimd {
     config: PoolAimdConfig,
+    constants: PoolAimdConstants,
     /// The limit before bounds and rounding.
     raw_limit: f64,
     pool_max: u32,
@@ -83,10 +79,25 @@ impl PoolAimd {
     ///
     /// If a setting is outside its range; all of them are named.
     pub fn new(config: PoolAimdConfig, pool_max: u32) -> Result<Self, ConfigError> {
+        Self::with_constants(config, PoolAimdConstants::default(), pool_max)
+    }
+
+    /// The law with other constants, for the simulator that shows how little they matter.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    #[doc(hidden)]
+    pub fn with_constants(
+        config: PoolAimdConfig,
+        constants: PoolAimdConstants,
+        pool_max: u32,
+    ) -> Result<Self, ConfigError> {
         let config = config.check(pool_max)?;
         let half = f64::from(pool_max.div_ceil(2));
         let mut law = Self {
             config,
+            constants,
             raw_limit: config.initial_limit.map_or(half, f64::from),
             pool_max,
             acquire_timeout: Duration::MAX,
@@ -118,7 +129,7 @@ impl PoolAimd {
     }
 
     fn max(&self) -> f64 {
-        let by_pool = POOL_MULTIPLE * f64::from(self.pool_max);
+        let by_pool = self.constants.pool_multiple * f64::from(self.pool_max);
         self.config.max_limit.map_or(by_pool, f64::from).min(f64::from(MAX_LIMIT))
     }
 
@@ -140,10 +151,11 @@ impl PoolAimd {
 
     /// The accepted ratio of waiting to held connections.
     fn target_ratio(&self) -> f64 {
-        let by_size = |n: f64| (QUEUE_FACTOR / n.max(1.0).sqrt()).clamp(TARGET_MIN, TARGET_MAX);
+        let PoolAimdConstants { queue_factor, target_min, target_max, timeout_share, .. } = self.constants;
+        let by_size = |n: f64| (queue_factor / n.max(1.0).sqrt()).max(target_min).min(target_max);
         let own = by_size(self.held_mean);
         let pool = by_size(f64::from(self.pool_max));
-        own * (self.ratio_of_timeout(TIMEOUT_SHARE) / pool).min(1.0)
+        own * (self.ratio_of_timeout(timeout_share) / pool).min(1.0)
     }
 
     /// The ratio at which the mean wait takes this share of the acquire timeout; infinite without a use time yet.
@@ -153,7 +165,7 @@ impl PoolAimd {
 
     /// Whether the mean wait is so long that some of the waiting may time out.
     fn is_threat(&self, wait_ratio: f64) -> bool {
-        wait_ratio > self.ratio_of_timeout(THREAT_SHARE)
+        wait_ratio > self.ratio_of_timeout(self.constants.threat_share)
     }
 
     /// The limit that needs no proof: where the law begins, and where it comes back to when demand is low.
@@ -183,9 +195,9 @@ impl PoolAimd {
         let in_flight = f64::from(demand.in_flight);
         // Calls that were given up on say how patient callers are, not how long a call takes.
         let completed = to_f64(demand.completed.saturating_sub(demand.abandoned));
-        let keep = (-completed / (RESIDENCE_TURNS * in_flight.max(1.0))).exp();
+        let keep = (-completed / (self.constants.residence_turns * in_flight.max(1.0))).exp();
         // A tick is not counted longer than this, so that a driver that slept has not seen a slow call.
-        let seconds = elapsed.min(EPOCH_MAX).as_secs_f64();
+        let seconds = elapsed.as_secs_f64().min(self.constants.epoch_max_s);
         self.open_seconds += in_flight * seconds;
         self.open_seconds = (self.open_seconds - demand.abandoned_time.as_secs_f64()).max(0.0);
         if completed > 0.0 && self.open_seconds > 0.0 {
@@ -204,7 +216,7 @@ impl PoolAimd {
                 return (Reason::PoolResized, None);
             }
         }
-        let is_given_up_on = self.abandonment.note(demand, self.residence_seconds);
+        let is_given_up_on = self.abandonment.note(&self.constants, demand, self.residence_seconds);
         if let Some((reason, terms)) = self.shrink_for_losses(now, evidence) {
             return (reason, Some(terms));
         }
@@ -219,11 +231,12 @@ impl PoolAimd {
             let reason = if faded { Reason::LowDemand } else { Reason::NoEvidence };
             return (reason, None);
         };
-        self.round.add(self.limit(), elapsed.as_secs_f64(), demand, pool);
+        self.round.add(&self.constants, self.limit(), elapsed.as_secs_f64(), demand, pool);
         if let Some(terms) = self.shrink_in_emergency(demand, pool) {
             return (Reason::Emergency, Some(terms));
         }
-        match self.round.finish(self.pool_max, self.residence_seconds.min(SPAN_MAX)) {
+        let span = self.residence_seconds.min(self.constants.span_max_s);
+        match self.round.finish(&self.constants, self.pool_max, span) {
             Some(measured) => {
                 let (reason, terms) = self.end_round(&measured, demand);
                 (reason, Some(Terms { oldest_pending: pool.oldest_pending, ..terms }))
@@ -267,7 +280,7 @@ impl PoolAimd {
         pool: Option<&PoolEvidence>,
     ) -> Terms {
         let terms = self.gauges(demand, &pool.copied().unwrap_or_default());
-        self.patience_end = now + Duration::try_from_secs_f64(Abandonment::age(demand)).unwrap_or(EPOCH_MAX);
+        self.patience_end = now + Duration::try_from_secs_f64(Abandonment::age(demand)).unwrap_or_default();
         self.halve(now, self.epoch(), demand);
         Terms { losses: demand.abandoned, ..terms }
     }
@@ -275,16 +288,15 @@ impl PoolAimd {
     fn halve(&mut self, now: Timestamp, epoch: Duration, demand: &Demand) {
         if now >= self.epoch_end {
             self.epoch_end = now + epoch;
-            self.set(BACKOFF_MIN * self.proven(demand), demand);
+            self.set(self.constants.backoff_min * self.proven(demand), demand);
         }
     }
 
     /// How long the calls that are out now may still fail for what is past.
     fn epoch(&self) -> Duration {
-        if self.residence_seconds <= 0.0 {
-            return EPOCH_MAX;
-        }
-        Duration::try_from_secs_f64(self.residence_seconds).unwrap_or(EPOCH_MAX).clamp(EPOCH_MIN, EPOCH_MAX)
+        let PoolAimdConstants { epoch_min_s, epoch_max_s, .. } = self.constants;
+        let known = if self.residence_seconds > 0.0 { self.residence_seconds } else { epoch_max_s };
+        Duration::try_from_secs_f64(known.max(epoch_min_s).min(epoch_max_s)).unwrap_or_default()
     }
 
     /// A limit that nobody came near is not known to be safe any more: let it fade.
@@ -296,10 +308,10 @@ impl PoolAimd {
             return false;
         }
         self.unproven = self.unproven.saturating_add(elapsed);
-        if self.unproven < FADE_STEP {
+        if self.unproven.as_secs_f64() < self.constants.fade_step_s {
             return false;
         }
-        let halvings = std::mem::take(&mut self.unproven).as_secs_f64() / HALF_LIFE.as_secs_f64();
+        let halvings = std::mem::take(&mut self.unproven).as_secs_f64() / self.constants.half_life_s;
         self.raw_limit = floor.max(self.raw_limit.min(self.max()) * (-halvings).exp2());
         true
     }
@@ -318,7 +330,8 @@ impl PoolAimd {
         let Measured { pending, held, utilisation, in_flight, use_seconds } = *measured;
         self.use_seconds = use_seconds;
         self.held_mean = held;
-        self.utilisation_mean += UTILISATION_WEIGHT * (utilisation - self.utilisation_mean);
+        let constants = self.constants;
+        self.utilisation_mean += constants.utilisation_weight * (utilisation - self.utilisation_mean);
         let target_ratio = self.target_ratio();
         let wait_ratio = ratio(pending, held);
         let terms = Terms {
@@ -331,21 +344,24 @@ impl PoolAimd {
             use_time: Duration::try_from_secs_f64(use_seconds).unwrap_or_default(),
             ..Terms::default()
         };
-        let full = utilisation.min(self.utilisation_mean) >= UTILISATION_FULL;
+        let full = utilisation.min(self.utilisation_mean) >= constants.utilisation_full;
         // Waits while connections are free on average are of calls that come in step. A queue that matters stands in front
         // of a busy pool, for two rounds; one that nears the timeout matters at once.
         let is_threat = self.is_threat(wait_ratio);
-        let is_above = wait_ratio > target_ratio && (utilisation >= UTILISATION_BUSY || is_threat);
+        let is_above = wait_ratio > target_ratio && (utilisation >= constants.utilisation_busy || is_threat);
         let stands = std::mem::replace(&mut self.was_above, is_above) || is_threat;
         let reason = if is_above && stands {
             self.shrink_by_surplus(&terms, demand);
             return (Reason::PoolWait, terms);
-        } else if full && wait_ratio > MILD_WAIT * target_ratio {
-            self.set(BACKOFF_MILD * self.proven(demand), demand);
+        } else if full && wait_ratio > constants.mild_wait * target_ratio {
+            self.set(constants.backoff_mild * self.proven(demand), demand);
             return (Reason::NoFreeConnection, terms);
-        } else if self.abandonment.prevails() {
+        } else if self.abandonment.prevails(&constants) {
             Reason::Abandoned
-        } else if !is_above && self.round.limit_bound && in_flight >= BOUND_SHARE * self.effective().0 {
+        } else if !is_above
+            && self.round.limit_bound
+            && in_flight >= constants.bound_share * self.effective().0
+        {
             self.grow(&terms)
         } else {
             Reason::Balanced
@@ -356,24 +372,26 @@ impl PoolAimd {
 
     /// The multiplicative decrease: by as many calls as have their connections waiting beyond the accepted queue.
     fn shrink_by_surplus(&mut self, terms: &Terms, demand: &Demand) {
+        let PoolAimdConstants { keep, backoff_min, backoff_standing, backoff_max, .. } = self.constants;
         let base = self.proven(demand);
         let connections_wanted = ratio(terms.held + terms.pending, terms.in_flight).max(1.0);
-        let kept = KEEP * terms.target_ratio * terms.held;
+        let kept = keep * terms.target_ratio * terms.held;
         let surplus = (terms.pending - kept).max(0.0) / connections_wanted;
-        let least = if self.is_threat(terms.wait_ratio) { BACKOFF_MIN } else { BACKOFF_STANDING };
-        self.set(base * (1.0 - surplus / base).clamp(least, BACKOFF_MAX), demand);
+        let least = if self.is_threat(terms.wait_ratio) { backoff_min } else { backoff_standing };
+        self.set(base * (1.0 - surplus / base).max(least).min(backoff_max), demand);
     }
 
     /// The increase: where the pool would be full by Little's law, or one step.
     fn grow(&mut self, terms: &Terms) -> Reason {
+        let PoolAimdConstants { utilisation_goal, jump_max, increase, increase_share, .. } = self.constants;
         let effective = self.effective().0;
         let ceiling = self.set_ceiling().min(self.max());
-        let filling = terms.in_flight.min(effective) * UTILISATION_GOAL / terms.utilisation;
-        let jump = filling.min(effective * JUMP_MAX);
-        let (limit, reason) = if terms.utilisation < UTILISATION_GOAL && jump > effective + INCREASE {
+        let filling = terms.in_flight.min(effective) * utilisation_goal / terms.utilisation;
+        let jump = filling.min(effective * jump_max);
+        let (limit, reason) = if terms.utilisation < utilisation_goal && jump > effective + increase {
             (jump, Reason::FreeConnections)
         } else {
-            (effective + INCREASE.max(INCREASE_SHARE * effective), Reason::Probe)
+            (effective + increase.max(increase_share * effective), Reason::Probe)
         };
         self.raw_limit = limit.min(ceiling);
         reason
@@ -417,7 +435,7 @@ impl ControlLaw for PoolAimd {
     }
 
     fn brakes(&self, pool: &PoolEvidence) -> bool {
-        let allowed = pool.reading.acquire_timeout.mul_f64(BRAKE_SHARE);
+        let allowed = pool.reading.acquire_timeout.mul_f64(self.constants.brake_share);
         pool.oldest_pending > allowed
     }
 

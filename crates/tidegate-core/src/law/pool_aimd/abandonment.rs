@@ -1,6 +1,4 @@
-use std::time::Duration;
-
-use super::constants::{ABANDONED_LEAST, ABANDONED_MIN, ABANDONED_OLD, ABANDONED_SHARE, RESIDENCE_TURNS};
+use super::PoolAimdConstants;
 use super::round::to_f64;
 use crate::Demand;
 
@@ -20,22 +18,22 @@ impl Abandonment {
     /// Adds a tick; whether old calls were abandoned in it, and such calls are many.
     ///
     /// `usual` is the mean time of a call in seconds, zero if not known.
-    pub(super) fn note(&mut self, demand: &Demand, usual: f64) -> bool {
+    pub(super) fn note(&mut self, constants: &PoolAimdConstants, demand: &Demand, usual: f64) -> bool {
         let ended = to_f64(demand.completed);
         // Those that were out in the tick, not those that are left at its end: a burst's past is not forgotten with it.
         let out = f64::from(demand.in_flight_peak.max(demand.in_flight)).max(1.0);
-        let keep = (-ended / (RESIDENCE_TURNS * out)).exp();
-        let are_old = demand.abandoned > 0 && Self::age(demand) >= Self::old_age(usual);
+        let keep = (-ended / (constants.residence_turns * out)).exp();
+        let are_old = demand.abandoned > 0 && Self::age(demand) >= Self::old_age(constants, usual);
         let (old, old_calls) = if are_old { (demand.abandoned, demand.abandoned_calls) } else { (0, 0) };
         self.ended = keep * self.ended + ended;
         self.old = keep * self.old + to_f64(old);
         self.old_calls = keep * self.old_calls + to_f64(old_calls);
-        are_old && self.prevails()
+        are_old && self.prevails(constants)
     }
 
     /// Whether many of the calls that ended lately did so because callers gave up on them.
-    pub(super) fn prevails(&self) -> bool {
-        self.old_calls >= ABANDONED_LEAST && self.old >= ABANDONED_SHARE * self.ended
+    pub(super) fn prevails(&self, constants: &PoolAimdConstants) -> bool {
+        self.old_calls >= constants.abandoned_least && self.old >= constants.abandoned_share * self.ended
     }
 
     /// The mean age in seconds at which calls were abandoned in this tick.
@@ -43,15 +41,19 @@ impl Abandonment {
         demand.abandoned_time.as_secs_f64() / to_f64(demand.abandoned.max(1))
     }
 
-    fn old_age(usual: f64) -> f64 {
-        let least: Duration = ABANDONED_MIN;
-        if usual > 0.0 { least.as_secs_f64().max(ABANDONED_OLD * usual) } else { 1.0 }
+    fn old_age(constants: &PoolAimdConstants, usual: f64) -> f64 {
+        let PoolAimdConstants { abandoned_old, abandoned_min_s, .. } = constants;
+        if usual > 0.0 { abandoned_min_s.max(abandoned_old * usual) } else { 1.0 }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    const CONSTANTS: fn() -> PoolAimdConstants = PoolAimdConstants::default;
 
     fn tick(in_flight: u32, completed: u64, abandoned: u64, age_ms: u64) -> Demand {
         Demand {
@@ -67,7 +69,7 @@ mod tests {
     #[track_caller]
     fn check(ticks: &[Demand], usual: f64, expected: bool) {
         let mut abandonment = Abandonment::default();
-        let last = ticks.iter().map(|demand| abandonment.note(demand, usual)).last();
+        let last = ticks.iter().map(|demand| abandonment.note(&CONSTANTS(), demand, usual)).last();
         assert_eq!(last, Some(expected));
     }
 
@@ -102,10 +104,10 @@ mod tests {
     #[test]
     fn it_is_over_once_calls_succeed_again() {
         let mut abandonment = Abandonment::default();
-        assert!(abandonment.note(&tick(0, 20, 20, 1000), 0.02));
+        assert!(abandonment.note(&CONSTANTS(), &tick(0, 20, 20, 1000), 0.02));
         for _ in 0..10 {
-            abandonment.note(&tick(10, 50, 0, 0), 0.02);
+            abandonment.note(&CONSTANTS(), &tick(10, 50, 0, 0), 0.02);
         }
-        assert!(!abandonment.prevails());
+        assert!(!abandonment.prevails(&CONSTANTS()));
     }
 }

@@ -1,4 +1,4 @@
-use super::constants::{ROUND_MIN, SKIP};
+use super::PoolAimdConstants;
 use crate::{Demand, PoolEvidence};
 
 /// The span of evidence that one decision rests on.
@@ -75,12 +75,19 @@ impl Round {
     }
 
     /// Grants needed to end the round.
-    fn need(&self) -> f64 {
-        self.calls.max(ROUND_MIN)
+    fn need(&self, constants: &PoolAimdConstants) -> f64 {
+        self.calls.max(constants.round_min)
     }
 
     /// Adds one tick's evidence.
-    pub(super) fn add(&mut self, limit: u32, seconds: f64, demand: &Demand, pool: &PoolEvidence) {
+    pub(super) fn add(
+        &mut self,
+        constants: &PoolAimdConstants,
+        limit: u32,
+        seconds: f64,
+        demand: &Demand,
+        pool: &PoolEvidence,
+    ) {
         let activity = &pool.activity;
         self.grants += activity.grants;
         self.limit_bound |= demand.held_back;
@@ -88,7 +95,8 @@ impl Round {
         let asks_for_nothing = pool.pending == 0 && pool.reading.free() > 0;
         self.drained |= demand.in_flight <= limit || asks_for_nothing;
         let others = self.others(pool);
-        let is_skipping = !self.is_measuring && to_f64(self.grants) < SKIP * self.need();
+        let skipped = constants.skip * self.need(constants);
+        let is_skipping = !self.is_measuring && to_f64(self.grants) < skipped;
         if !self.drained || is_skipping {
             return;
         }
@@ -121,11 +129,11 @@ impl Round {
     }
 
     /// The means, once the round is over and has measured for `span` seconds, to the nearest tick.
-    pub(super) fn finish(&self, pool_max: u32, span: f64) -> Option<Measured> {
+    pub(super) fn finish(&self, constants: &PoolAimdConstants, pool_max: u32, span: f64) -> Option<Measured> {
         let measured = to_f64(self.measured);
         let has_span = self.seconds > 0.0 && self.seconds + self.last_tick_seconds / 2.0 >= span;
-        let is_over = has_span && to_f64(self.grants) >= self.need();
-        if !is_over || measured < ROUND_MIN / 2.0 {
+        let is_over = has_span && to_f64(self.grants) >= self.need(constants);
+        if !is_over || measured < constants.round_min / 2.0 {
             return None;
         }
         let held = self.held_seconds / self.seconds;

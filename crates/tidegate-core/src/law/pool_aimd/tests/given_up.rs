@@ -119,7 +119,7 @@ fn what_went_well_is_not_forgotten_as_a_burst_ends() {
 fn the_limit_does_not_grow_while_callers_give_up() {
     let mut bench = Bench::starting_at(20);
     bench.tick(&given_up_of(20, 5, 1000), 10, Reason::Abandoned);
-    assert!(bench.law.abandonment.prevails());
+    assert!(bench.law.abandonment.prevails(&PoolAimdConstants::default()));
     for _ in 0..30 {
         let held_back = busy_but((10, 0, 5, 5), |demand, pool| {
             demand.completed = 1;
