@@ -50,6 +50,8 @@ impl TryFrom<Written> for Expectation {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Statistic {
+    /// Queries that failed in a deadlock.
+    Deadlocks,
     /// 99th percentile of the time from asking for a permit to the end of the expert, in milliseconds.
     ExpertP99Ms,
     /// Jobs failed.
@@ -88,6 +90,7 @@ impl Statistic {
     /// NaN where there is no oracle to compare with, which lies in no interval.
     fn of(self, figures: &Figures, oracle: Option<Oracle>) -> f64 {
         match self {
+            Self::Deadlocks => f64::from(figures.deadlocks),
             Self::ExpertP99Ms => figures.expert_time.p99 * 1e3,
             Self::FailedJobs => f64::from(figures.failed_jobs),
             Self::Goodput => figures.goodput,

@@ -31,6 +31,7 @@ pub(crate) struct Ledger {
     ok_jobs: u32,
     failed_jobs: u32,
     pool_timeouts: u32,
+    deadlocks: u32,
     pool_wait: Histogram,
     expert_time: Histogram,
 }
@@ -60,6 +61,7 @@ impl Ledger {
             ok_jobs: 0,
             failed_jobs: 0,
             pool_timeouts: 0,
+            deadlocks: 0,
             pool_wait: Histogram::default(),
             expert_time: Histogram::default(),
         }
@@ -95,6 +97,10 @@ impl Ledger {
         }
     }
 
+    pub(crate) fn deadlock(&mut self, now: Nanos) {
+        self.deadlocks += u32::from(self.covers(now));
+    }
+
     pub(crate) fn expert_done(&mut self, now: Nanos, time: Nanos, counts: bool) {
         if self.covers(now) {
             self.expert_time.record(time);
@@ -124,6 +130,7 @@ impl Ledger {
             ok_jobs: self.ok_jobs,
             failed_jobs: self.failed_jobs,
             pool_timeouts: self.pool_timeouts,
+            deadlocks: self.deadlocks,
             limit: self.limit_spread(mean(self.areas.limit), mean(self.limit_square_area)),
             in_flight_mean: mean(self.areas.in_flight),
             in_flight_peak: self.in_flight_peak,

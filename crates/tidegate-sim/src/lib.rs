@@ -35,5 +35,8 @@ pub use oracle::{sweep, sweep_limits};
 pub use policy::Policy;
 pub use random::{Distribution, Span};
 pub use report::{Figures, Report, Spread, Times};
-pub use scenario::{Bursts, Database, LimiterSettings, Load, Oracle, Pool, QueryMode, Scenario, SpeedChange};
+pub use scenario::{
+    Bursts, Database, HotRows, Knee, LimiterSettings, Load, Oracle, Pool, QueryMode, Scenario, SpeedChange,
+    Usl,
+};
 pub use world::run;

@@ -1,7 +1,9 @@
 //! The modelled plant: the pool and the database. Pure state machines, driven by the world.
 
 mod database;
+mod locks;
 mod pool;
+mod processors;
 
-pub(crate) use database::DatabaseModel;
+pub(crate) use database::{DatabaseModel, Ended, Query};
 pub(crate) use pool::{GiveUp, Opening, PoolModel, Published};

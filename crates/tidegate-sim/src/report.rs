@@ -36,6 +36,8 @@ pub struct Figures {
     pub failed_jobs: u32,
     /// Acquires that the pool gave up on.
     pub pool_timeouts: u32,
+    /// Queries that failed in a deadlock.
+    pub deadlocks: u32,
     /// The limit.
     pub limit: Spread,
     /// Mean permits out.

@@ -1,6 +1,9 @@
 mod check;
+mod database;
 
 use serde::Deserialize;
+
+pub use self::database::{Database, HotRows, Knee, SpeedChange, Usl};
 
 use crate::expect::Expectation;
 use crate::random::Span;
@@ -70,7 +73,7 @@ pub struct Scenario {
 /// Jobs, one after the other in each of a number of slots.
 ///
 /// A job asks for all its experts at once and ends with the last of them. An expert waits for its permit, thinks, makes its
-/// queries and gives the permit back. An expert whose acquire times out fails its job: those of its experts that still wait
+/// queries and gives the permit back. An expert whose acquire times out, or whose query fails in a deadlock, fails its job: those of its experts that still wait
 /// for a permit are dropped, those that have one run to their end in vain. After the last of them, and after a pause since
 /// the failure, the slot starts a new job.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -135,31 +138,6 @@ pub struct Pool {
     /// The time to test an idle connection before it is lent, in milliseconds. Default 0.5.
     #[serde(default = "ping_ms")]
     pub ping_ms: f64,
-}
-
-/// A database that shares its processors among the queries that run.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Database {
-    /// The time of a query that has a processor of its own.
-    pub query: Span,
-    /// Processors, shared equally; without it every query has its own.
-    pub cores: Option<f64>,
-    /// What happens to the database, in order of time.
-    #[serde(default)]
-    pub changes: Vec<SpeedChange>,
-}
-
-/// The database's speed from a moment on.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct SpeedChange {
-    /// The moment, in seconds.
-    pub at_s: f64,
-    /// As a multiple of the normal speed; 0 is a stall: all queries hang.
-    pub speed: f64,
 }
 
 /// Settings of the limiter under test.

@@ -49,7 +49,7 @@ enum Event {
     Connected(Key),
     /// The driver looks, for the n-th time.
     Look(u64),
-    /// The query that is due ends, unless the plan was changed since this one was made.
+    /// What is due in the database happens, unless the plan was changed since this one was made.
     Served { plan: u64 },
     /// The database's speed changes.
     Speed(f64),
@@ -111,7 +111,7 @@ impl<'a> World<'a> {
             driver,
             pool,
             published,
-            database: DatabaseModel::new(scenario.database.cores),
+            database: DatabaseModel::new(&scenario.database),
             served_at: None,
             served_plan: 0,
             slots: (0..scenario.load.jobs).map(|_| rng.fork()).collect(),

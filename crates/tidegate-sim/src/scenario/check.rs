@@ -1,10 +1,10 @@
 use tidegate_core::{ConfigChecks, ConfigError, MAX_LIMIT};
 
 use super::Scenario;
-use crate::random::Span;
+use crate::random::{Distribution, Span};
 
 /// A day: longer spans are a slip of the unit.
-const MS_MAX: f64 = 86_400_000.0;
+pub(super) const MS_MAX: f64 = 86_400_000.0;
 
 impl Scenario {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
@@ -16,7 +16,7 @@ impl Scenario {
         checks.within("pool.acquire_timeout_ms", self.pool.acquire_timeout_ms, 1.0, MS_MAX);
         checks.within("pool.connect_ms", self.pool.connect_ms, 0.0, MS_MAX);
         checks.within("pool.ping_ms", self.pool.ping_ms, 0.0, MS_MAX);
-        self.check_database(&mut checks);
+        self.database.check(&mut checks, self.duration_s);
         if let Some(oracle) = self.oracle {
             checks.count("oracle.limit", oracle.limit);
             checks.within("oracle.goodput", oracle.goodput, f64::MIN_POSITIVE, f64::MAX);
@@ -50,36 +50,35 @@ impl Scenario {
             checks.within("load.bursts.off_ms", bursts.off_ms, 0.0, MS_MAX);
         }
     }
-
-    fn check_database(&self, checks: &mut Checks) {
-        checks.span("database.query.mean_ms", &self.database.query, 0.001);
-        if let Some(cores) = self.database.cores {
-            checks.within("database.cores", cores, 0.01, 1e6);
-        }
-        let mut from = 0.0;
-        for change in &self.database.changes {
-            checks.within("database.changes.at_s", change.at_s, from, self.duration_s);
-            checks.within("database.changes.speed", change.speed, 0.0, 1e6);
-            from = change.at_s;
-        }
-    }
 }
 
+/// The faults found so far.
 #[derive(Default)]
-struct Checks(ConfigChecks);
+pub(super) struct Checks(ConfigChecks);
 
 impl Checks {
     /// NaN lies in no range.
-    fn within(&mut self, field: &'static str, given: f64, min: f64, max: f64) {
+    pub(super) fn within(&mut self, field: &'static str, given: f64, min: f64, max: f64) {
         self.0.require((min..=max).contains(&given), field, given, format_args!("{min} to {max}"));
     }
 
-    fn count(&mut self, field: &'static str, given: u32) {
+    pub(super) fn count(&mut self, field: &'static str, given: u32) {
         self.0.require((1..=MAX_LIMIT).contains(&given), field, given, format_args!("1 to {MAX_LIMIT}"));
     }
 
-    fn span(&mut self, field: &'static str, given: &Span, min: f64) {
+    pub(super) fn span(&mut self, field: &'static str, given: &Span, min: f64) {
         self.within(field, given.mean_ms, min, MS_MAX);
+        match given.distribution {
+            Distribution::Deterministic | Distribution::Exponential => {}
+            Distribution::Lognormal { cv } => self.within("lognormal.cv", cv, 0.0, 100.0),
+            // Up to a shape of 1 the mean is infinite.
+            Distribution::Pareto { alpha } => self.within("pareto.alpha", alpha, 1.01, 100.0),
+        }
+    }
+
+    /// A whole number within a range of its own.
+    pub(super) fn count_within(&mut self, field: &'static str, given: u32, min: u32, max: u32) {
+        self.0.require((min..=max).contains(&given), field, given, format_args!("{min} to {max}"));
     }
 }
 
@@ -119,6 +118,16 @@ mod tests {
         check("mean_ms = 1.5", "mean_ms = -1", "load.think.mean_ms is -1");
         check("speed = 0", "speed = inf", "database.changes.speed is inf");
         check("at_s = 1", "at_s = 11", "database.changes.at_s is 11, allowed is 0 to 10");
+        check(
+            "mean_ms = 20",
+            "mean_ms = 20, distribution = { pareto = { alpha = 1 } }",
+            "pareto.alpha is 1, allowed is 1.01 to 100",
+        );
+        check(
+            "mean_ms = 1.5",
+            "mean_ms = 1, distribution = { lognormal = { cv = -1 } }",
+            "lognormal.cv is -1, allowed is 0 to 100",
+        );
         check("seeds = [1]", "seeds = []", "seeds is 0");
         check("goodput\"", "goodput_of_oracle\"", "oracle is absent");
         check("min = 1", "min = 1, during_s = [5, 4]", "expect.during_s (end) is 4, allowed is 5 to 10");

@@ -1,7 +1,7 @@
 //! Calls: an acquire of a connection, and the query on it.
 
 use super::{Event, World};
-use crate::model::{GiveUp, Opening};
+use crate::model::{Ended, GiveUp, Opening, Query};
 use crate::num::{Nanos, nanos};
 use crate::slab::Key;
 
@@ -68,13 +68,13 @@ impl World<'_> {
             ledger.pool_wait(now, waited, false);
         }
         let Some(expert) = self.experts.get_mut(call.expert) else { return };
-        let work = self.scenario.database.query.seconds(&mut expert.rng);
-        self.database.start(now, key, work);
+        let query = Query::draw(&self.scenario.database, &mut expert.rng);
+        self.database.start(now, key, query);
         self.plan_served();
     }
 
     pub(super) fn plan_served(&mut self) {
-        let next = self.database.next_end();
+        let next = self.database.next_event();
         if next == self.served_at {
             return;
         }
@@ -90,17 +90,24 @@ impl World<'_> {
             return;
         }
         self.served_at = None;
-        let Some(key) = self.database.finish(self.now) else { return };
+        let ended = self.database.happen(self.now);
         self.plan_served();
+        let Some(Ended::Done(key) | Ended::Deadlocked(key)) = ended else { return };
         let Some(call) = self.calls.get_mut(key) else { return };
         if let CallState::Running { granted_at } = call.state {
             call.state = CallState::Idle { granted_at };
         }
         let expert = call.expert;
-        if self.experts.get(expert).is_some() {
-            self.query_done(expert, key);
-        } else {
-            self.release(key);
+        let is_wanted = self.experts.get(expert).is_some();
+        match ended {
+            Some(Ended::Done(_)) if is_wanted => self.query_done(expert, key),
+            Some(Ended::Deadlocked(_)) if is_wanted => {
+                for ledger in &mut self.ledgers {
+                    ledger.deadlock(self.now);
+                }
+                self.fail_expert(expert);
+            }
+            _ => self.release(key),
         }
     }
 

@@ -114,7 +114,7 @@ impl World<'_> {
         self.expert_of_job_done(expert.job, self.now - expert.asked_at);
     }
 
-    /// An acquire of the expert timed out: the expert ends, and with it its job.
+    /// An acquire of the expert timed out, or a query of it failed in a deadlock: the expert ends, and with it its job.
     ///
     /// What it still waits for is cancelled; a query that runs goes on to its end on its connection, as on a server that
     /// nobody told.
