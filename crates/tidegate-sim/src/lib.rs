@@ -24,6 +24,7 @@ mod policy;
 mod random;
 mod ready;
 mod report;
+mod rivals;
 mod scenario;
 mod slab;
 mod world;

@@ -3,43 +3,93 @@ use std::fmt;
 use tidegate_core::{ControlLaw, MAX_LIMIT};
 use tidegate_limiter::LimiterBuilder;
 
+use crate::SimError;
+use crate::rivals::{MakeRival, RIVALS, RivalLaw};
+
 /// What decides how many experts run at once.
 ///
 /// Every policy runs the real limiter with its real queue; only the law differs.
 pub struct Policy {
     name: String,
-    configure: Box<dyn Fn(LimiterBuilder) -> LimiterBuilder + Send + Sync>,
+    law: Law,
+}
+
+enum Law {
+    Built(Box<dyn Fn(LimiterBuilder) -> LimiterBuilder + Send + Sync>),
+    Rival(MakeRival),
 }
 
 impl Policy {
-    /// The default law.
+    /// The default law, `default` by name.
     #[must_use]
     pub fn adaptive() -> Self {
-        Self::new("adaptive", |builder| builder)
+        Self::new("default", |builder| builder)
     }
 
-    /// One limit for ever, in permits.
+    /// One limit for ever, in permits; `fixed:LIMIT` by name.
     #[must_use]
     pub fn fixed(limit: u32) -> Self {
         Self::new(format!("fixed:{limit}"), move |builder| builder.fixed(limit))
     }
 
-    /// Everybody at once.
+    /// Everybody at once, `none` by name.
     #[must_use]
     pub fn none() -> Self {
         Self::new("none", |builder| builder.fixed(MAX_LIMIT))
     }
 
-    /// A law of your own; `make` is called once for each run.
+    /// A law of your own; `make` is called once for each limiter of each run.
     pub fn law<L: ControlLaw>(name: impl Into<String>, make: impl Fn() -> L + Send + Sync + 'static) -> Self {
         Self::new(name, move |builder| builder.law(make()))
     }
 
-    fn new(
+    /// The default law with other settings or constants, for showing how much they matter.
+    pub fn varied(
         name: impl Into<String>,
-        configure: impl Fn(LimiterBuilder) -> LimiterBuilder + Send + Sync + 'static,
+        vary: impl Fn(LimiterBuilder) -> LimiterBuilder + Send + Sync + 'static,
     ) -> Self {
-        Self { name: name.into(), configure: Box::new(configure) }
+        Self::new(name, vary)
+    }
+
+    /// The policy of this name: `default`, `none`, `fixed:LIMIT` or a rival's (see [`names`](Self::names)).
+    ///
+    /// ```
+    /// use tidegate_sim::Policy;
+    ///
+    /// assert_eq!(Policy::named("vegas")?.name(), "vegas");
+    /// assert_eq!(Policy::named("fixed:20")?.name(), "fixed:20");
+    /// let unknown = Policy::named("vegs").unwrap_err().to_string();
+    /// assert!(unknown.starts_with("law is \"vegs\", allowed is default, none, fixed:LIMIT, "));
+    /// # Ok::<(), tidegate_sim::SimError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If there is no such policy, or the limit is outside its range.
+    pub fn named(name: &str) -> Result<Self, SimError> {
+        if let Some(limit) = name.strip_prefix("fixed:") {
+            return match limit.parse() {
+                Ok(limit) if (1..=MAX_LIMIT).contains(&limit) => Ok(Self::fixed(limit)),
+                _ => Err(SimError::new(format_args!(
+                    "limit of fixed:LIMIT is {limit:?}, allowed is 1 to {MAX_LIMIT}"
+                ))),
+            };
+        }
+        let rival = RIVALS.iter().find(|(rival, _)| *rival == name);
+        match (name, rival) {
+            ("default", _) => Ok(Self::adaptive()),
+            ("none", _) => Ok(Self::none()),
+            (_, Some((_, make))) => Ok(Self { name: name.to_owned(), law: Law::Rival(*make) }),
+            _ => {
+                let names: Vec<&str> = Self::names().collect();
+                Err(SimError::new(format_args!("law is {name:?}, allowed is {}", names.join(", "))))
+            }
+        }
+    }
+
+    /// The names that [`named`](Self::named) knows; LIMIT stands for a number.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        ["default", "none", "fixed:LIMIT"].into_iter().chain(RIVALS.iter().map(|(name, _)| *name))
     }
 
     /// Its name in reports.
@@ -48,13 +98,51 @@ impl Policy {
         &self.name
     }
 
-    pub(crate) fn configure(&self, builder: LimiterBuilder) -> LimiterBuilder {
-        (self.configure)(builder)
+    fn new(
+        name: impl Into<String>,
+        configure: impl Fn(LimiterBuilder) -> LimiterBuilder + Send + Sync + 'static,
+    ) -> Self {
+        Self { name: name.into(), law: Law::Built(Box::new(configure)) }
+    }
+
+    /// Gives the law to a limiter that is being built. A rival also has to be told of every call; `seed` is for what it draws
+    /// at random.
+    pub(crate) fn configure(&self, builder: LimiterBuilder, seed: u64) -> (LimiterBuilder, Option<RivalLaw>) {
+        match &self.law {
+            Law::Built(configure) => (configure(builder), None),
+            Law::Rival(make) => {
+                let law = RivalLaw::new(make(seed));
+                (builder.law(law.clone()), Some(law))
+            }
+        }
     }
 }
 
 impl fmt::Debug for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Policy").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_is_found_by_its_own_name() {
+        let names = ["default", "none", "fixed:1"].into_iter().chain(RIVALS.iter().map(|(name, _)| *name));
+        for name in names {
+            assert_eq!(Policy::named(name).unwrap().name(), name);
+        }
+    }
+
+    #[test]
+    fn what_is_no_policy_is_named_with_what_is_one() {
+        for bad in ["fixed:0", "fixed:", "fixed:1048576", "fixed:-3"] {
+            let fault = Policy::named(bad).unwrap_err().to_string();
+            assert!(fault.ends_with("allowed is 1 to 1048575"), "{fault}");
+        }
+        let fault = Policy::named("all").unwrap_err().to_string();
+        assert!(fault.contains("\"all\"") && fault.contains("netflix_aimd"), "{fault}");
     }
 }

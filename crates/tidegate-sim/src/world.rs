@@ -23,6 +23,7 @@ use crate::ledger::{Gauges, Ledger};
 use crate::model::{DatabaseModel, PoolModel, Published};
 use crate::num::{Nanos, SECOND, nanos};
 use crate::ready::Ready;
+use crate::rivals::RivalLaw;
 use crate::slab::{Key, Slab};
 use crate::{Policy, Report, Scenario, SimError};
 
@@ -68,6 +69,8 @@ struct World<'a> {
     agenda: Agenda<Event>,
     limiter: Limiter,
     driver: ManualDriver,
+    /// The law, if it wants to hear of every call.
+    rival: Option<RivalLaw>,
     pool: PoolModel,
     published: Published,
     database: DatabaseModel,
@@ -96,7 +99,8 @@ impl<'a> World<'a> {
             .name("simulated")
             .pool(published.clone())
             .connections_per_call(scenario.limiter.connections_per_call);
-        let (limiter, driver) = policy.configure(builder).build_manual().map_err(SimError::new)?;
+        let (builder, rival) = policy.configure(builder, seed);
+        let (limiter, driver) = builder.build_manual().map_err(SimError::new)?;
         let mut rng = Rng::with_seed(seed);
         let end = nanos(scenario.duration_s);
         let spans = scenario.expectations.iter().filter_map(|expectation| expectation.during_s);
@@ -109,6 +113,7 @@ impl<'a> World<'a> {
             agenda: Agenda::new(),
             limiter,
             driver,
+            rival,
             pool,
             published,
             database: DatabaseModel::new(&scenario.database),
@@ -183,19 +188,23 @@ impl<'a> World<'a> {
             }
             Event::StartJob(slot) => self.start_job(slot),
             Event::Thought(expert) => self.thought(expert),
-            Event::Tick => self.driver.tick(Timestamp::from_start(Duration::from_nanos(self.now))),
+            Event::Tick => self.driver.tick(self.timestamp()),
         }
     }
 
     /// What the driver's task does in production, at the same moments.
     fn look(&mut self, count: u64) {
         self.published.set(self.pool.evidence(self.now));
-        self.driver.look(Timestamp::from_start(Duration::from_nanos(self.now)));
+        self.driver.look(self.timestamp());
         if count.is_multiple_of(LOOKS_PER_TICK) {
             // An event of its own: those whom the look let in are seen to be in before the law may lower the limit.
             self.agenda.plan(self.now, Event::Tick);
         }
         self.agenda.plan((count + 1) * TICK / LOOKS_PER_TICK, Event::Look(count + 1));
+    }
+
+    const fn timestamp(&self) -> Timestamp {
+        Timestamp::from_start(Duration::from_nanos(self.now))
     }
 
     fn pass(&mut self, to: Nanos) {

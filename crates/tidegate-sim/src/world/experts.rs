@@ -2,15 +2,17 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use fastrand::Rng;
-use tidegate_core::Outcome;
+use tidegate_core::{Outcome, Timestamp};
 use tidegate_limiter::{Acquire, Permit};
 
 use super::calls::CallState;
 use super::{Event, World};
 use crate::SimError;
 use crate::num::Nanos;
+use crate::rivals::EndedCall;
 use crate::scenario::QueryMode;
 use crate::slab::Key;
 
@@ -30,7 +32,7 @@ pub(super) struct Expert {
 #[derive(Debug)]
 pub(super) enum Admission {
     Waiting { acquire: Acquire, waker: Waker },
-    Admitted { permit: Permit, at: Nanos },
+    Admitted { permit: Permit, at: Nanos, in_flight: u32 },
 }
 
 impl World<'_> {
@@ -73,7 +75,11 @@ impl World<'_> {
         let Some(expert) = self.experts.get_mut(key) else { return };
         self.tally.experts_admitted += 1;
         self.tally.queue_time += u128::from(self.now - expert.asked_at);
-        expert.admission = Admission::Admitted { permit, at: self.now };
+        let in_flight = self.limiter.snapshot().in_flight;
+        if let Some(rival) = &self.rival {
+            rival.admitted(Timestamp::from_start(Duration::from_nanos(self.now)), in_flight);
+        }
+        expert.admission = Admission::Admitted { permit, at: self.now, in_flight };
         let think = self.scenario.load.think.nanos(&mut expert.rng);
         self.agenda.plan(self.now + think, Event::Thought(key));
     }
@@ -142,10 +148,23 @@ impl World<'_> {
     }
 
     fn end_permit(&mut self, admission: Admission, outcome: Outcome) {
-        if let Admission::Admitted { permit, at } = admission {
-            self.tally.permit_time += u128::from(self.now - at);
-            permit.finish(outcome);
+        let Admission::Admitted { permit, at, in_flight } = admission else { return };
+        let held = self.now - at;
+        self.tally.permit_time += u128::from(held);
+        if let Some(rival) = &self.rival {
+            let call = EndedCall {
+                now: self.timestamp(),
+                latency: Duration::from_nanos(held),
+                in_flight_at_start: in_flight,
+                in_flight_at_end: self.limiter.snapshot().in_flight,
+                outcome,
+            };
+            // Before the permit goes to the next in line: a law that shrinks with this call must have shrunk by then.
+            if rival.ended(&call) {
+                self.driver.tick(call.now);
+            }
         }
+        permit.finish(outcome);
     }
 
     fn is_idle(&self, call: Key) -> bool {
