@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
-use tidegate_core::{ControlLaw, Demand, Evidence, PoolActivity, PoolEvidence, Timestamp};
+use tidegate_core::{ControlLaw, Decision, Demand, Evidence, PoolActivity, PoolEvidence, Timestamp};
 use tokio::time::{Instant, sleep};
 
 use crate::PoolProbe;
@@ -26,6 +26,13 @@ pub(crate) struct Driver {
     pace: Pace,
     /// How long there is between two looks.
     look: Duration,
+}
+
+/// What came of a tick.
+pub(crate) struct Ticked {
+    pub(crate) decision: Decision,
+    /// Whether the driver may sleep until there is work.
+    pub(crate) may_sleep: bool,
 }
 
 /// Totals at the previous tick.
@@ -76,7 +83,8 @@ impl Driver {
                 continue;
             }
             next_tick = now + tick;
-            if self.tick(Timestamp::from_start(now - start)) {
+            let ticked = self.tick(Timestamp::from_start(now - start));
+            if ticked.is_some_and(|ticked| ticked.may_sleep) {
                 sleep_until_work(&self.shared, self.seen.admitted).await;
                 // The law hears of the pause at once, so that it does not stretch the first busy tick.
                 self.tick(Timestamp::from_start(start.elapsed()));
@@ -103,11 +111,9 @@ impl Driver {
         true
     }
 
-    /// One tick of the law; whether the driver may sleep until there is work.
-    pub(crate) fn tick(&mut self, now: Timestamp) -> bool {
-        let Some(shared) = self.shared.upgrade() else {
-            return false;
-        };
+    /// One tick of the law, if the limiter still exists.
+    pub(crate) fn tick(&mut self, now: Timestamp) -> Option<Ticked> {
+        let shared = self.shared.upgrade()?;
         let observation = shared.gate.observe();
         let pool = self.pool.as_ref().map(|pool| pool.read());
         let tick = self.count(&shared, &observation, pool);
@@ -128,7 +134,7 @@ impl Driver {
         }
         shared.telemetry.tick(&shared.name, &tick, &shared.gate.peek(), &decision);
         let is_quiet = observation.queued == 0 || observation.is_closed;
-        observation.in_flight == 0 && is_quiet && self.law.is_settled()
+        Some(Ticked { decision, may_sleep: observation.in_flight == 0 && is_quiet && self.law.is_settled() })
     }
 
     /// Turns totals into what happened since the previous tick.

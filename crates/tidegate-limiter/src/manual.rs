@@ -1,6 +1,6 @@
 use std::fmt;
 
-use tidegate_core::Timestamp;
+use tidegate_core::{Decision, Timestamp};
 
 use crate::driver::Driver;
 
@@ -22,9 +22,9 @@ impl ManualDriver {
         self.driver.look(now);
     }
 
-    /// One tick of the law at `now`, which must not go backwards.
-    pub fn tick(&mut self, now: Timestamp) {
-        self.driver.tick(now);
+    /// One tick of the law at `now`, which must not go backwards; what the law said.
+    pub fn tick(&mut self, now: Timestamp) -> Option<Decision> {
+        self.driver.tick(now).map(|ticked| ticked.decision)
     }
 }
 
