@@ -20,12 +20,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     println!("|---|---|---|---|---|---|---|---|---|---|");
     for path in scenario_files(Path::new(folder))? {
-        let scenario = Scenario::parse(&fs::read_to_string(&path)?)?;
-        let search = flags.iter().any(|flag| flag == "--sweep");
-        let oracle =
-            if search { sweep(&scenario, &sweep_limits(&scenario), &seeds)? } else { scenario.oracle };
+        let mut scenario = Scenario::parse(&fs::read_to_string(&path)?)?;
+        if flags.iter().any(|flag| flag == "--sweep") {
+            scenario.oracle = sweep(&scenario, &sweep_limits(&scenario), &seeds)?.unwrap_or_default();
+        }
         for policy in [Policy::adaptive(), Policy::none()] {
-            print_row(&scenario, &policy, oracle, &seeds)?;
+            print_row(&scenario, &policy, &seeds)?;
         }
     }
     Ok(())
@@ -40,12 +40,7 @@ fn scenario_files(folder: &Path) -> Result<Vec<PathBuf>, std::io::Error> {
     Ok(files)
 }
 
-fn print_row(
-    scenario: &Scenario,
-    policy: &Policy,
-    oracle: Option<Oracle>,
-    seeds: &[u64],
-) -> Result<(), Box<dyn Error>> {
+fn print_row(scenario: &Scenario, policy: &Policy, seeds: &[u64]) -> Result<(), Box<dyn Error>> {
     let mut runs: Vec<Figures> = Vec::new();
     for &seed in seeds {
         runs.push(run(scenario, policy, seed)?.whole);
@@ -57,13 +52,14 @@ fn print_row(
     };
     let median = |of: &dyn Fn(&Figures) -> f64| sorted(of)[seeds.len() / 2];
     let most = |of: &dyn Fn(&Figures) -> f64| sorted(of)[seeds.len() - 1];
-    let share =
-        |figures: &Figures| oracle.map_or(f64::NAN, |oracle| 100.0 * figures.goodput / oracle.goodput);
+    let oracle = scenario.oracle_goodput([0.0, scenario.duration_s]);
+    let share = |figures: &Figures| oracle.map_or(f64::NAN, |oracle| 100.0 * figures.goodput / oracle);
+    let phase = |oracle: &Oracle| format!("{}: {:.2}", oracle.limit, oracle.goodput);
     println!(
         "| {} | {} | {} | {:.1}/{:.1} | {:.0}/{:.0} | {:.0}/{:.0} | {:.1} | {:.3} | {:.1}/{:.1} | {:.2} |",
         scenario.name,
         policy.name(),
-        oracle.map_or_else(|| "none".to_owned(), |oracle| format!("{}: {:.2}", oracle.limit, oracle.goodput)),
+        scenario.oracle.iter().map(phase).collect::<Vec<_>>().join(", "),
         median(&share),
         sorted(&share)[0],
         median(&|figures| figures.pool_timeouts.into()),

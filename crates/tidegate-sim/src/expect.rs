@@ -1,6 +1,5 @@
 use serde::Deserialize;
 
-use crate::scenario::Oracle;
 use crate::{Figures, SimError};
 
 /// An interval that a statistic must lie in, with every seed.
@@ -56,6 +55,8 @@ pub enum Statistic {
     ExpertP99Ms,
     /// Jobs failed.
     FailedJobs,
+    /// Experts whose caller lost patience.
+    GivenUp,
     /// Experts done per second, of jobs that did not fail.
     Goodput,
     /// The same as a share of the oracle's.
@@ -64,6 +65,11 @@ pub enum Statistic {
     InFlightMean,
     /// Most permits out at once.
     InFlightPeak,
+    /// Jain's index of the processes' goodputs: 1 if all are equal, 1/n if one of n has everything.
+    Jain,
+    /// The mean of that index over stretches of five seconds.
+    #[serde(rename = "jain_5s")]
+    Jain5s,
     /// Coefficient of variation of the limit.
     LimitCv,
     /// Highest limit.
@@ -88,15 +94,18 @@ impl Statistic {
     }
 
     /// NaN where there is no oracle to compare with, which lies in no interval.
-    fn of(self, figures: &Figures, oracle: Option<Oracle>) -> f64 {
+    fn of(self, figures: &Figures, oracle: Option<f64>) -> f64 {
         match self {
             Self::Deadlocks => f64::from(figures.deadlocks),
             Self::ExpertP99Ms => figures.expert_time.p99 * 1e3,
             Self::FailedJobs => f64::from(figures.failed_jobs),
+            Self::GivenUp => f64::from(figures.given_up),
             Self::Goodput => figures.goodput,
-            Self::GoodputOfOracle => oracle.map_or(f64::NAN, |oracle| figures.goodput / oracle.goodput),
+            Self::GoodputOfOracle => oracle.map_or(f64::NAN, |oracle| figures.goodput / oracle),
             Self::InFlightMean => figures.in_flight_mean,
             Self::InFlightPeak => f64::from(figures.in_flight_peak),
+            Self::Jain => figures.jain,
+            Self::Jain5s => figures.jain_5s,
             Self::LimitCv => figures.limit.cv,
             Self::LimitMax => f64::from(figures.limit.max),
             Self::LimitMean => figures.limit.mean,
@@ -110,8 +119,8 @@ impl Statistic {
 }
 
 impl Expectation {
-    /// One line that says what was expected and what came of it, unless it was met.
-    pub(crate) fn fault(&self, figures: &Figures, oracle: Option<Oracle>) -> Option<String> {
+    /// One line that says what was expected and what came of it, unless it was met. `oracle` is its goodput in that span.
+    pub(crate) fn fault(&self, figures: &Figures, oracle: Option<f64>) -> Option<String> {
         let Self { statistic, min, max, .. } = *self;
         let value = statistic.of(figures, oracle);
         if (min..=max).contains(&value) {

@@ -6,45 +6,49 @@ use crate::report::{Figures, Spread, Times};
 
 /// Counts that hold from one event to the next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Gauges {
-    pub(crate) limit: u32,
+pub(crate) struct Totals {
     pub(crate) in_flight: u32,
     pub(crate) queued: u32,
     pub(crate) pending: u32,
-    pub(crate) held: u32,
+    /// Connections lent or being opened, tenants' ones included.
     pub(crate) used: u32,
+    /// The size of the pools.
+    pub(crate) size: u32,
 }
 
-/// Keeps what is measured over one span of the run.
-///
-/// Areas (a count times the nanoseconds it held) are whole numbers, so that Little's law can be checked to the last digit.
+/// Keeps what is measured over one span of the run, of all processes together.
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger {
     from: Nanos,
     to: Nanos,
-    limit_square_area: u128,
-    limit_min: u32,
-    limit_max: u32,
     in_flight_peak: u32,
-    pub(crate) areas: Areas,
+    areas: Areas,
     experts_good: u32,
     ok_jobs: u32,
     failed_jobs: u32,
     pool_timeouts: u32,
     deadlocks: u32,
+    given_up: u32,
     pool_wait: Histogram,
     expert_time: Histogram,
 }
 
 /// Counts summed over time, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Areas {
-    pub(crate) limit: u128,
-    pub(crate) in_flight: u128,
-    pub(crate) queued: u128,
-    pub(crate) pending: u128,
-    pub(crate) held: u128,
-    pub(crate) used: u128,
+struct Areas {
+    in_flight: u128,
+    queued: u128,
+    pending: u128,
+    used: u128,
+    size: u128,
+}
+
+/// What is measured of the span elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Beside {
+    pub(crate) limit: Spread,
+    pub(crate) jain: f64,
+    pub(crate) jain_5s: f64,
 }
 
 impl Ledger {
@@ -52,9 +56,6 @@ impl Ledger {
         Self {
             from,
             to,
-            limit_square_area: 0,
-            limit_min: u32::MAX,
-            limit_max: 0,
             in_flight_peak: 0,
             areas: Areas::default(),
             experts_good: 0,
@@ -62,6 +63,7 @@ impl Ledger {
             failed_jobs: 0,
             pool_timeouts: 0,
             deadlocks: 0,
+            given_up: 0,
             pool_wait: Histogram::default(),
             expert_time: Histogram::default(),
         }
@@ -71,23 +73,23 @@ impl Ledger {
         (self.from..=self.to).contains(&moment)
     }
 
-    /// `gauges` held from `since` to `now`.
-    pub(crate) fn pass(&mut self, since: Nanos, now: Nanos, gauges: &Gauges) {
+    pub(crate) const fn span(&self) -> (Nanos, Nanos) {
+        (self.from, self.to)
+    }
+
+    /// `totals` held from `since` to `now`.
+    pub(crate) fn pass(&mut self, since: Nanos, now: Nanos, totals: &Totals) {
         let span = u128::from(now.min(self.to).saturating_sub(since.max(self.from)));
         if span == 0 {
             return;
         }
         let area = |count: u32| u128::from(count) * span;
-        self.areas.limit += area(gauges.limit);
-        self.areas.in_flight += area(gauges.in_flight);
-        self.areas.queued += area(gauges.queued);
-        self.areas.pending += area(gauges.pending);
-        self.areas.held += area(gauges.held);
-        self.areas.used += area(gauges.used);
-        self.limit_square_area += u128::from(gauges.limit) * area(gauges.limit);
-        self.limit_min = self.limit_min.min(gauges.limit);
-        self.limit_max = self.limit_max.max(gauges.limit);
-        self.in_flight_peak = self.in_flight_peak.max(gauges.in_flight);
+        self.areas.in_flight += area(totals.in_flight);
+        self.areas.queued += area(totals.queued);
+        self.areas.pending += area(totals.pending);
+        self.areas.used += area(totals.used);
+        self.areas.size += area(totals.size);
+        self.in_flight_peak = self.in_flight_peak.max(totals.in_flight);
     }
 
     pub(crate) fn pool_wait(&mut self, now: Nanos, wait: Nanos, timed_out: bool) {
@@ -99,6 +101,10 @@ impl Ledger {
 
     pub(crate) fn deadlock(&mut self, now: Nanos) {
         self.deadlocks += u32::from(self.covers(now));
+    }
+
+    pub(crate) fn expert_given_up(&mut self, now: Nanos) {
+        self.given_up += u32::from(self.covers(now));
     }
 
     pub(crate) fn expert_done(&mut self, now: Nanos, time: Nanos, counts: bool) {
@@ -120,7 +126,7 @@ impl Ledger {
         self.ok_jobs += u32::from(self.covers(now));
     }
 
-    pub(crate) fn figures(&self, pool_max: u32) -> Figures {
+    pub(crate) fn figures(&self, beside: Beside) -> Figures {
         let span = float(u128::from(self.to - self.from));
         let mean = |area: u128| ratio(float(area), span);
         Figures {
@@ -131,20 +137,18 @@ impl Ledger {
             failed_jobs: self.failed_jobs,
             pool_timeouts: self.pool_timeouts,
             deadlocks: self.deadlocks,
-            limit: self.limit_spread(mean(self.areas.limit), mean(self.limit_square_area)),
+            given_up: self.given_up,
+            limit: beside.limit,
             in_flight_mean: mean(self.areas.in_flight),
             in_flight_peak: self.in_flight_peak,
             queued_mean: mean(self.areas.queued),
             pending_mean: mean(self.areas.pending),
-            utilisation: mean(self.areas.used) / f64::from(pool_max),
+            utilisation: ratio(float(self.areas.used), float(self.areas.size)),
+            jain: beside.jain,
+            jain_5s: beside.jain_5s,
             pool_wait: times(&self.pool_wait),
             expert_time: times(&self.expert_time),
         }
-    }
-
-    fn limit_spread(&self, mean: f64, mean_square: f64) -> Spread {
-        let variance = (mean_square - mean * mean).max(0.0);
-        Spread { mean, min: self.limit_min, max: self.limit_max, cv: ratio(variance.sqrt(), mean) }
     }
 }
 
@@ -162,16 +166,18 @@ mod tests {
     use super::*;
     use crate::num::SECOND;
 
+    const BESIDE: Beside =
+        Beside { limit: Spread { mean: 1.0, min: 1, max: 1, cv: 0.0 }, jain: 1.0, jain_5s: 1.0 };
+
     #[test]
     fn means_are_weighted_with_time_and_cut_to_the_span() {
         let mut ledger = Ledger::new(SECOND, 5 * SECOND);
-        ledger.pass(0, 2 * SECOND, &Gauges { limit: 10, in_flight: 4, ..Gauges::default() });
-        ledger.pass(2 * SECOND, 9 * SECOND, &Gauges { limit: 2, in_flight: 8, ..Gauges::default() });
-        let figures = ledger.figures(10);
-        assert!((figures.limit.mean - 4.0).abs() < 1e-12, "(10 + 3 × 2) / 4");
-        assert!((figures.limit.cv - 12_f64.sqrt() / 4.0).abs() < 1e-12);
-        assert_eq!((figures.limit.min, figures.limit.max, figures.in_flight_peak), (2, 10, 8));
-        assert!((figures.in_flight_mean - 7.0).abs() < 1e-12);
+        ledger.pass(0, 2 * SECOND, &Totals { in_flight: 4, used: 2, size: 4, ..Totals::default() });
+        ledger.pass(2 * SECOND, 9 * SECOND, &Totals { in_flight: 8, used: 6, size: 12, ..Totals::default() });
+        let figures = ledger.figures(BESIDE);
+        assert!((figures.in_flight_mean - 7.0).abs() < 1e-12, "(4 + 3 × 8) / 4");
+        assert!((figures.utilisation - 0.5).abs() < 1e-12);
+        assert_eq!(figures.in_flight_peak, 8);
     }
 
     #[test]
@@ -183,7 +189,7 @@ mod tests {
         }
         ledger.expert_done(SECOND + 3, 5, true);
         ledger.job_failed(SECOND + 4, &moments);
-        let figures = ledger.figures(1);
+        let figures = ledger.figures(BESIDE);
         assert!((figures.goodput - 1.0).abs() < 1e-12);
         assert_eq!((figures.failed_jobs, figures.ok_jobs), (1, 0));
     }

@@ -12,11 +12,14 @@
 //! [`Scenario`] (what is described), `world.rs` (what happens), `model/` (the pool and the database), [`Report`].
 
 mod agenda;
+mod books;
 mod canary;
 mod error;
 mod expect;
+mod goodput;
 mod histogram;
 mod ledger;
+mod limits;
 mod model;
 mod num;
 mod oracle;
@@ -35,9 +38,9 @@ pub use expect::{Expectation, Statistic};
 pub use oracle::{sweep, sweep_limits};
 pub use policy::Policy;
 pub use random::{Distribution, Span};
-pub use report::{Figures, Report, Spread, Times};
+pub use report::{Figures, LimitChange, ProcessReport, Report, Spread, Times};
 pub use scenario::{
-    Bursts, Database, HotRows, Knee, LimiterSettings, Load, Oracle, Pool, QueryMode, Scenario, SpeedChange,
-    Usl,
+    Bursts, Database, HotRows, Kind, Knee, LimiterSettings, Load, LoadChange, Oracle, Pool, QueryMode,
+    Resize, Scenario, SpeedChange, Tenant, Usl,
 };
 pub use world::run;

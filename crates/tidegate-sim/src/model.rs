@@ -2,8 +2,10 @@
 
 mod database;
 mod locks;
+mod meter;
 mod pool;
 mod processors;
 
 pub(crate) use database::{DatabaseModel, Ended, Query};
-pub(crate) use pool::{GiveUp, Opening, PoolModel, Published};
+pub(crate) use meter::{GiveUp, MeterModel, Published, Ticket};
+pub(crate) use pool::{Opening, PoolModel};

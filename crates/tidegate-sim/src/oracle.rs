@@ -4,36 +4,47 @@ use crate::{Policy, Scenario, SimError, run};
 /// A limit whose goodput is this close to the best counts as good as the best.
 const EQUAL: f64 = 0.995;
 
-/// The best fixed limit for a scenario: the highest mean goodput over `seeds` among the limits of `limits` with which the
-/// pool gives up on nobody, and of those within 0.5% of it the lowest limit. `None` if every limit has pool timeouts.
+/// The best fixed limit in each phase of a scenario: the highest mean goodput over `seeds` among the limits of `limits` with
+/// which the pool gives up on nobody in that phase, and of those within 0.5% of it the lowest limit. `None` if there is a
+/// phase in which every limit has pool timeouts.
 ///
 /// # Errors
 ///
 /// If a run fails.
-pub fn sweep(scenario: &Scenario, limits: &[u32], seeds: &[u64]) -> Result<Option<Oracle>, SimError> {
-    let mut safe: Vec<Oracle> = Vec::new();
+pub fn sweep(scenario: &Scenario, limits: &[u32], seeds: &[u64]) -> Result<Option<Vec<Oracle>>, SimError> {
+    let mut safe: Vec<Vec<Oracle>> = vec![Vec::new(); scenario.phases().len()];
     for &limit in limits {
-        let mut goodput = 0.0;
-        let mut timeouts = 0;
+        let mut reports = Vec::new();
         for &seed in seeds {
-            let report = run(scenario, &Policy::fixed(limit), seed)?;
-            timeouts += report.whole.pool_timeouts;
-            goodput += report.whole.goodput;
+            reports.push(run(scenario, &Policy::fixed(limit), seed)?);
         }
-        if timeouts == 0 {
-            let runs = u32::try_from(seeds.len()).map_or(f64::INFINITY, f64::from);
-            safe.push(Oracle { limit, goodput: goodput / runs });
+        let runs = u32::try_from(seeds.len()).map_or(f64::INFINITY, f64::from);
+        for (phase, safe) in safe.iter_mut().enumerate() {
+            let figures = reports.iter().map(|report| &report.phases[phase]);
+            if figures.clone().all(|figures| figures.pool_timeouts == 0) {
+                let goodput = figures.map(|figures| figures.goodput).sum::<f64>() / runs;
+                safe.push(Oracle { limit, goodput });
+            }
         }
     }
-    let best = safe.iter().map(|oracle| oracle.goodput).fold(0.0, f64::max);
-    let good = safe.iter().filter(|oracle| oracle.goodput >= EQUAL * best);
-    Ok(good.min_by_key(|oracle| oracle.limit).map(|oracle| Oracle { limit: oracle.limit, goodput: best }))
+    Ok(safe.iter().map(|safe| best(safe)).collect())
 }
 
-/// Limits to sweep, from 1 to all experts at once in steps of about a tenth.
+fn best(safe: &[Oracle]) -> Option<Oracle> {
+    let goodput = safe.iter().map(|oracle| oracle.goodput).fold(0.0, f64::max);
+    let good = safe.iter().filter(|oracle| oracle.goodput >= EQUAL * goodput);
+    good.min_by_key(|oracle| oracle.limit).map(|oracle| Oracle { limit: oracle.limit, goodput })
+}
+
+/// Limits to sweep, from 1 to all experts of a process at once in steps of about a tenth; to a hundred times the pool, if
+/// jobs come by themselves.
 #[must_use]
 pub fn sweep_limits(scenario: &Scenario) -> Vec<u32> {
-    let most = scenario.load.jobs.saturating_mul(scenario.load.experts);
+    let most = if scenario.load.is_open() {
+        scenario.pool.max.saturating_mul(100)
+    } else {
+        scenario.load.jobs_max().saturating_mul(scenario.load.experts)
+    };
     let next = |limit: &u32| (*limit < most).then(|| (limit + limit.div_ceil(10)).min(most));
     std::iter::successors(Some(1), next).collect()
 }

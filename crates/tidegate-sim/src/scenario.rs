@@ -1,12 +1,15 @@
 mod check;
 mod database;
+mod load;
+mod pool;
 
 use serde::Deserialize;
 
 pub use self::database::{Database, HotRows, Knee, SpeedChange, Usl};
-
+pub(crate) use self::load::Plan;
+pub use self::load::{Bursts, Kind, Load, LoadChange, QueryMode};
+pub use self::pool::{Pool, Resize, Tenant};
 use crate::expect::Expectation;
-use crate::random::Span;
 use crate::{Figures, Report, SimError};
 
 /// A described experiment: who asks for what, of which pool and database, and what must come of it.
@@ -50,11 +53,20 @@ pub struct Scenario {
     /// Whether a law that ignores congestion must fail here.
     #[serde(default)]
     pub tests_laws: bool,
+    /// Whether it is held out: no constant of a law may be chosen by it.
+    #[serde(default)]
+    pub hold_out: bool,
     /// The seeds it is checked with.
     pub seeds: Vec<u64>,
     /// How long it runs, in seconds of virtual time.
     pub duration_s: f64,
-    /// Who asks.
+    /// The moments, in seconds, at which a new phase begins. Default: the run is one phase.
+    #[serde(default)]
+    pub phases_s: Vec<f64>,
+    /// Independent processes, each with a limiter of its own and nothing in common but the pool or the database. Default 1.
+    #[serde(default = "one")]
+    pub processes: u32,
+    /// Who asks, in each process.
     pub load: Load,
     /// The connection pool.
     pub pool: Pool,
@@ -63,81 +75,12 @@ pub struct Scenario {
     /// Settings of the limiter under test.
     #[serde(default)]
     pub limiter: LimiterSettings,
-    /// The best fixed limit, found by [`sweep`](crate::sweep).
-    pub oracle: Option<Oracle>,
+    /// The best fixed limit of each phase, found by [`sweep`](crate::sweep); none where there is nothing to compare with.
+    #[serde(default)]
+    pub oracle: Vec<Oracle>,
     /// What must come of it, with every seed.
     #[serde(default, rename = "expect")]
     pub expectations: Vec<Expectation>,
-}
-
-/// Jobs, one after the other in each of a number of slots.
-///
-/// A job asks for all its experts at once and ends with the last of them. An expert waits for its permit, thinks, makes its
-/// queries and gives the permit back. An expert whose acquire times out, or whose query fails in a deadlock, fails its job: those of its experts that still wait
-/// for a permit are dropped, those that have one run to their end in vain. After the last of them, and after a pause since
-/// the failure, the slot starts a new job.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Load {
-    /// Jobs at once.
-    pub jobs: u32,
-    /// Experts per job.
-    pub experts: u32,
-    /// What an expert does before its first query, holding its permit.
-    pub think: Span,
-    /// Queries per expert.
-    pub queries: u32,
-    /// How an expert's queries follow each other.
-    #[serde(default)]
-    pub mode: QueryMode,
-    /// The pause after a failed job, in milliseconds. Default 500.
-    #[serde(default = "half_a_second")]
-    pub retry_pause_ms: f64,
-    /// Demand that comes and goes; without it jobs follow each other at once.
-    pub bursts: Option<Bursts>,
-}
-
-/// How an expert's queries follow each other.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum QueryMode {
-    /// Each query asks for a connection while those of the earlier ones are still held.
-    Nested,
-    /// All at the same time, each on its own connection.
-    Parallel,
-    /// One after the other, each on its own connection.
-    #[default]
-    Sequential,
-}
-
-/// Demand that comes and goes: no job starts in the pauses.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Bursts {
-    /// The length of a burst, in milliseconds; the first begins at once.
-    pub on_ms: f64,
-    /// The length of a pause, in milliseconds.
-    pub off_ms: f64,
-}
-
-/// A pool that serves its callers in order and opens connections when it needs them.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Pool {
-    /// The most connections.
-    pub max: u32,
-    /// How long a caller may wait, in milliseconds.
-    pub acquire_timeout_ms: f64,
-    /// The time to open a connection, in milliseconds. Default 20.
-    #[serde(default = "connect_ms")]
-    pub connect_ms: f64,
-    /// The time to test an idle connection before it is lent, in milliseconds. Default 0.5.
-    #[serde(default = "ping_ms")]
-    pub ping_ms: f64,
 }
 
 /// Settings of the limiter under test.
@@ -155,27 +98,19 @@ impl Default for LimiterSettings {
     }
 }
 
-/// The best that a fixed limit can do.
+/// The best that a fixed limit, the same in every process, can do in one phase.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Oracle {
     /// The limit.
     pub limit: u32,
-    /// Its goodput, in experts per second: the mean over the seeds of the sweep.
+    /// Its goodput, in experts per second of all processes: the mean over the seeds of the sweep.
     pub goodput: f64,
 }
 
-const fn half_a_second() -> f64 {
-    500.0
-}
-
-const fn connect_ms() -> f64 {
-    20.0
-}
-
-const fn ping_ms() -> f64 {
-    0.5
+const fn one() -> u32 {
+    1
 }
 
 impl Scenario {
@@ -193,20 +128,38 @@ impl Scenario {
         Ok(scenario)
     }
 
+    /// The spans of the phases, from and to in seconds.
+    #[must_use]
+    pub fn phases(&self) -> Vec<[f64; 2]> {
+        let starts = std::iter::once(&0.0).chain(&self.phases_s);
+        let ends = self.phases_s.iter().chain([&self.duration_s]);
+        starts.zip(ends).map(|(&from, &to)| [from, to]).collect()
+    }
+
+    /// What the oracle does in a span, in experts per second: that of the phases in it, weighted with time.
+    #[must_use]
+    pub fn oracle_goodput(&self, [from, to]: [f64; 2]) -> Option<f64> {
+        if self.oracle.is_empty() || from >= to {
+            return None;
+        }
+        let share = |phase: [f64; 2]| (phase[1].min(to) - phase[0].max(from)).max(0.0) / (to - from);
+        let phases = self.phases().into_iter().zip(&self.oracle);
+        Some(phases.map(|(phase, oracle)| share(phase) * oracle.goodput).sum())
+    }
+
     /// The expectations that a report does not meet, one line each.
     #[must_use]
     pub fn faults(&self, report: &Report) -> Vec<String> {
-        let figures = |index: usize| self.figures_for(report, index);
-        let found = self.expectations.iter().enumerate();
-        found.filter_map(|(index, expectation)| expectation.fault(figures(index), self.oracle)).collect()
-    }
-
-    /// The figures of the span that the expectation of this index speaks of.
-    fn figures_for<'a>(&self, report: &'a Report, index: usize) -> &'a Figures {
-        let windows = self.expectations[..=index].iter().filter(|expectation| expectation.during_s.is_some());
-        match (self.expectations[index].during_s, windows.count().checked_sub(1)) {
-            (Some(_), Some(window)) => &report.windows[window],
-            _ => &report.whole,
+        let mut windows = report.windows.iter();
+        let mut found = Vec::new();
+        for expectation in &self.expectations {
+            let figures = expectation.during_s.and_then(|_| windows.next()).unwrap_or(&report.whole);
+            found.extend(expectation.fault(figures, self.oracle_goodput(span(figures))));
         }
+        found
     }
+}
+
+fn span(figures: &Figures) -> [f64; 2] {
+    [figures.from.as_secs_f64(), figures.to.as_secs_f64()]
 }

@@ -5,32 +5,28 @@
 
 mod audit;
 mod calls;
+mod demand;
 mod experts;
 mod jobs;
+mod process;
+mod tenants;
 
 use std::time::Duration;
 
 use fastrand::Rng;
-use tidegate_core::Timestamp;
-use tidegate_limiter::{Limiter, ManualDriver, Snapshot};
 
-use self::audit::Tally;
 use self::calls::Call;
 use self::experts::Expert;
 use self::jobs::Job;
+use self::process::{LOOKS_PER_TICK, Process, TICK, timestamp};
 use crate::agenda::Agenda;
-use crate::ledger::{Gauges, Ledger};
-use crate::model::{DatabaseModel, PoolModel, Published};
-use crate::num::{Nanos, SECOND, nanos};
+use crate::books::Books;
+use crate::ledger::Totals;
+use crate::model::{DatabaseModel, PoolModel};
+use crate::num::{Nanos, nanos};
 use crate::ready::Ready;
-use crate::rivals::RivalLaw;
 use crate::slab::{Key, Slab};
 use crate::{Policy, Report, Scenario, SimError};
-
-/// The law looks ten times a second, as in production.
-const TICK: Nanos = SECOND / 10;
-/// The driver looks at the brake this often per tick.
-const LOOKS_PER_TICK: u64 = 4;
 
 /// Plays a scenario once.
 ///
@@ -46,20 +42,34 @@ pub fn run(scenario: &Scenario, policy: &Policy, seed: u64) -> Result<Report, Si
 enum Event {
     /// The caller's acquire has lasted as long as the pool allows.
     AcquireExpires(Key),
+    /// A job comes by itself, unless the plan was changed since this one was made.
+    Arrive { process: usize, plan: u64 },
+    /// The load changes, as the scenario's change of this number says.
+    ChangeLoad(usize),
     /// The call's connection is open and tested.
     Connected(Key),
-    /// The driver looks, for the n-th time.
-    Look(u64),
+    /// The process's driver looks, for the n-th time.
+    Look { process: usize, count: u64 },
+    /// The expert's caller waits no longer.
+    PatienceEnds(Key),
+    /// The pools' size changes.
+    Resize(u32),
+    /// A job that came by itself and failed is tried again.
+    Retry(usize),
     /// What is due in the database happens, unless the plan was changed since this one was made.
     Served { plan: u64 },
     /// The database's speed changes.
     Speed(f64),
     /// The job slot starts its next job.
-    StartJob(usize),
+    StartJob { process: usize, slot: usize },
+    /// The tenant of this number asks for its connections.
+    TenantComes(usize),
+    /// The tenant of this number goes.
+    TenantGoes(usize),
     /// The expert has thought.
     Thought(Key),
-    /// The law ticks.
-    Tick,
+    /// The process's law ticks.
+    Tick(usize),
 }
 
 struct World<'a> {
@@ -67,66 +77,61 @@ struct World<'a> {
     now: Nanos,
     end: Nanos,
     agenda: Agenda<Event>,
-    limiter: Limiter,
-    driver: ManualDriver,
-    /// The law, if it wants to hear of every call.
-    rival: Option<RivalLaw>,
-    pool: PoolModel,
-    published: Published,
+    processes: Vec<Process>,
+    /// Processes whose gauges may have changed in this event.
+    touched: Vec<usize>,
+    /// One for all processes, or one for each.
+    pools: Vec<PoolModel>,
+    touched_pools: Vec<usize>,
     database: DatabaseModel,
     /// The moment of the `Served` event that counts, and how often it was planned anew.
     served_at: Option<Nanos>,
     served_plan: u64,
-    /// The source of randomness of each job slot: so that a slot's n-th job is the same under every policy.
-    slots: Vec<Rng>,
     jobs: Slab<Job>,
     experts: Slab<Expert>,
     calls: Slab<Call>,
+    /// The calls of each tenant.
+    tenants: Vec<Vec<Key>>,
     ready: Ready,
-    gauges: Gauges,
-    /// The whole run first, then the spans that expectations name.
-    ledgers: Vec<Ledger>,
-    tally: Tally,
+    totals: Totals,
+    /// The part of `totals` that each pool last contributed: used connections and size.
+    seen_pools: Vec<(u32, u32)>,
+    books: Books,
 }
 
 impl<'a> World<'a> {
     fn new(scenario: &'a Scenario, policy: &Policy, seed: u64) -> Result<Self, SimError> {
-        let timeout = nanos(scenario.pool.acquire_timeout_ms / 1e3);
-        let pool = PoolModel::new(scenario.pool.max, Duration::from_nanos(timeout));
-        let published = Published::default();
-        published.set(pool.evidence(0));
-        let builder = Limiter::builder()
-            .name("simulated")
-            .pool(published.clone())
-            .connections_per_call(scenario.limiter.connections_per_call);
-        let (builder, rival) = policy.configure(builder, seed);
-        let (limiter, driver) = builder.build_manual().map_err(SimError::new)?;
+        let pool_of = |process: u32| if scenario.pool.per_process { process as usize } else { 0 };
+        let pools: Vec<PoolModel> =
+            (0..=pool_of(scenario.processes - 1)).map(|_| PoolModel::new(scenario.pool.max)).collect();
         let mut rng = Rng::with_seed(seed);
-        let end = nanos(scenario.duration_s);
-        let spans = scenario.expectations.iter().filter_map(|expectation| expectation.during_s);
-        let windows = spans.map(|[from, to]| Ledger::new(nanos(from), nanos(to)));
-        let ledgers = std::iter::once(Ledger::new(0, end)).chain(windows).collect();
+        let mut processes = Vec::new();
+        for process in 0..scenario.processes {
+            // Laws that draw at random draw apart, and alone as ever.
+            let seed = seed ^ u64::from(process).rotate_right(16);
+            let reading = pools[pool_of(process)].reading(acquire_timeout(scenario));
+            processes.push(Process::new(scenario, policy, seed, pool_of(process), reading, &mut rng)?);
+        }
         Ok(Self {
             scenario,
             now: 0,
-            end,
+            end: nanos(scenario.duration_s),
             agenda: Agenda::new(),
-            limiter,
-            driver,
-            rival,
-            pool,
-            published,
+            touched: (0..processes.len()).collect(),
+            processes,
+            touched_pools: (0..pools.len()).collect(),
+            seen_pools: vec![(0, 0); pools.len()],
+            pools,
             database: DatabaseModel::new(&scenario.database),
             served_at: None,
             served_plan: 0,
-            slots: (0..scenario.load.jobs).map(|_| rng.fork()).collect(),
             jobs: Slab::new(),
             experts: Slab::new(),
             calls: Slab::new(),
+            tenants: vec![Vec::new(); scenario.pool.tenants.len()],
             ready: Ready::default(),
-            gauges: Gauges::default(),
-            ledgers,
-            tally: Tally::default(),
+            totals: Totals::default(),
+            books: Books::new(scenario),
         })
     }
 
@@ -137,15 +142,8 @@ impl<'a> World<'a> {
         };
         let events = self.play_events().map_err(named)?;
         self.audit().map_err(named)?;
-        let figures = |ledger: &Ledger| ledger.figures(scenario.pool.max);
-        Ok(Report {
-            policy: policy.to_owned(),
-            seed,
-            whole: figures(&self.ledgers[0]),
-            windows: self.ledgers[1..].iter().map(figures).collect(),
-            decisions: self.limiter.decisions(),
-            events,
-        })
+        let limits = self.processes.into_iter().map(|process| process.limits).collect();
+        Ok(self.books.report(policy, seed, events, limits))
     }
 
     /// Lets everything happen up to the end; how many events that were.
@@ -166,57 +164,112 @@ impl<'a> World<'a> {
         Ok(events)
     }
 
+    /// What changes at a moment is in place before anything else happens at it.
     fn plan_beginning(&mut self) {
-        for change in &self.scenario.database.changes {
+        let Scenario { database, load, pool, .. } = self.scenario;
+        for change in &database.changes {
             self.agenda.plan(nanos(change.at_s), Event::Speed(change.speed));
         }
-        for slot in 0..self.slots.len() {
-            self.agenda.plan(0, Event::StartJob(slot));
+        for (index, change) in load.changes.iter().enumerate() {
+            self.agenda.plan(nanos(change.at_s), Event::ChangeLoad(index));
         }
-        self.agenda.plan(TICK / LOOKS_PER_TICK, Event::Look(1));
+        for resize in &pool.resizes {
+            self.agenda.plan(nanos(resize.at_s), Event::Resize(resize.max));
+        }
+        for (index, tenant) in pool.tenants.iter().enumerate() {
+            self.agenda.plan(nanos(tenant.from_s), Event::TenantComes(index));
+            self.agenda.plan(nanos(tenant.to_s), Event::TenantGoes(index));
+        }
+        for process in 0..self.processes.len() {
+            self.plan_first_jobs(process);
+            self.plan_look(process, 1);
+        }
     }
 
     fn happen(&mut self, event: Event) {
+        let now = self.now;
         match event {
             Event::AcquireExpires(call) => self.acquire_expires(call),
+            Event::Arrive { process, plan } => self.arrive(process, plan),
+            Event::ChangeLoad(change) => self.change_load(&self.scenario.load.changes[change]),
             Event::Connected(call) => self.connected(call),
-            Event::Look(count) => self.look(count),
+            Event::Look { process, count } => self.look(process, count),
+            Event::PatienceEnds(expert) => self.patience_ends(expert),
+            Event::Resize(max) => self.resize_pools(max),
+            Event::Retry(process) => self.retry(process),
             Event::Served { plan } => self.served(plan),
             Event::Speed(speed) => {
-                self.database.set_speed(self.now, speed);
+                self.database.set_speed(now, speed);
                 self.plan_served();
             }
-            Event::StartJob(slot) => self.start_job(slot),
+            Event::StartJob { process, slot } => self.start_in_slot(process, slot),
+            Event::TenantComes(tenant) => self.tenant_comes(tenant),
+            Event::TenantGoes(tenant) => self.tenant_goes(tenant),
             Event::Thought(expert) => self.thought(expert),
-            Event::Tick => self.driver.tick(self.timestamp()),
+            Event::Tick(process) => self.process(process).tick(timestamp(now)),
         }
+    }
+
+    /// The drivers of several processes are not in phase with each other: each next one begins 0.618 of a tick later, and with
+    /// that share, the golden one, no two of them ever coincide.
+    fn plan_look(&mut self, process: usize, count: u64) {
+        let offset = process as u64 * 618_033_989 % 1_000_000_000 * TICK / 1_000_000_000;
+        self.agenda.plan(offset + count * TICK / LOOKS_PER_TICK, Event::Look { process, count });
     }
 
     /// What the driver's task does in production, at the same moments.
-    fn look(&mut self, count: u64) {
-        self.published.set(self.pool.evidence(self.now));
-        self.driver.look(self.timestamp());
+    fn look(&mut self, index: usize, count: u64) {
+        let (now, timeout) = (self.now, acquire_timeout(self.scenario));
+        let reading = self.pools[self.processes[index].pool].reading(timeout);
+        self.process(index).look(now, reading);
         if count.is_multiple_of(LOOKS_PER_TICK) {
             // An event of its own: those whom the look let in are seen to be in before the law may lower the limit.
-            self.agenda.plan(self.now, Event::Tick);
+            self.agenda.plan(now, Event::Tick(index));
         }
-        self.agenda.plan((count + 1) * TICK / LOOKS_PER_TICK, Event::Look(count + 1));
+        self.plan_look(index, count + 1);
     }
 
-    const fn timestamp(&self) -> Timestamp {
-        Timestamp::from_start(Duration::from_nanos(self.now))
+    /// The process, whose gauges may change now.
+    fn process(&mut self, index: usize) -> &mut Process {
+        if self.touched.last() != Some(&index) {
+            self.touched.push(index);
+        }
+        &mut self.processes[index]
+    }
+
+    /// The pool, whose connections may change now.
+    fn pool(&mut self, index: usize) -> &mut PoolModel {
+        if self.touched_pools.last() != Some(&index) {
+            self.touched_pools.push(index);
+        }
+        &mut self.pools[index]
     }
 
     fn pass(&mut self, to: Nanos) {
-        for ledger in &mut self.ledgers {
-            ledger.pass(self.now, to, &self.gauges);
-        }
+        self.books.pass(self.now, to, &self.totals);
         self.now = to;
     }
 
+    /// Reads the counts of whatever this event may have changed.
     fn read_gauges(&mut self) {
-        let Snapshot { limit, in_flight, queued, .. } = self.limiter.snapshot();
-        let (pending, held, used) = (self.pool.pending(), self.pool.held(), self.pool.used());
-        self.gauges = Gauges { limit, in_flight, queued, pending, held, used };
+        while let Some(index) = self.touched.pop() {
+            let process = &mut self.processes[index];
+            let before = process.gauges;
+            process.read_gauges(self.now);
+            let after = process.gauges;
+            self.totals.in_flight = self.totals.in_flight - before.in_flight + after.in_flight;
+            self.totals.queued = self.totals.queued - before.queued + after.queued;
+            self.totals.pending = self.totals.pending - before.pending + after.pending;
+        }
+        while let Some(index) = self.touched_pools.pop() {
+            let after = (self.pools[index].used(), self.pools[index].max());
+            let before = std::mem::replace(&mut self.seen_pools[index], after);
+            self.totals.used = self.totals.used - before.0 + after.0;
+            self.totals.size = self.totals.size - before.1 + after.1;
+        }
     }
+}
+
+fn acquire_timeout(scenario: &Scenario) -> Duration {
+    Duration::from_nanos(nanos(scenario.pool.acquire_timeout_ms / 1e3))
 }

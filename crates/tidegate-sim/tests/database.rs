@@ -31,7 +31,7 @@ fn deadlocks_fail_jobs_and_reach_the_law_as_overload() {
     assert!(crowd.goodput < alone.goodput / 4.0, "{} against {}", crowd.goodput, alone.goodput);
     let adaptive = play(hot, &Policy::adaptive());
     let reasons =
-        |reason| adaptive.decisions.iter().filter(|record| record.decision.reason == reason).count();
+        |reason| adaptive.processes[0].limits.iter().filter(|change| change.reason == reason).count();
     assert!(reasons(Reason::Overload) > 0 && reasons(Reason::PoolTimeout) == 0);
 }
 

@@ -14,7 +14,7 @@ fn scenario(expectations: &str) -> Scenario {
         load = {{ jobs = 1, experts = 4, queries = 1, think = {{ mean_ms = 0 }} }}
         pool = {{ max = 2, acquire_timeout_ms = 150, connect_ms = 0, ping_ms = 0 }}
         database = {{ query = {{ mean_ms = 100, distribution = "deterministic" }}, changes = [{{ at_s = 10.05, speed = 0 }}] }}
-        oracle = {{ limit = 2, goodput = 20 }}
+        oracle = [{{ limit = 2, goodput = 20 }}]
         expect = [{expectations}]
         "#
     ))
@@ -58,7 +58,7 @@ fn the_sweep_finds_the_lowest_of_the_best_limits_without_a_timeout() {
     assert_eq!(sweep_limits(&scenario), [1, 2, 3, 4]);
     // With three at once the third waits 100 ms, with four in a stall two time out.
     let oracle = sweep(&scenario, &[1, 2, 4], &[1, 2]).unwrap().unwrap();
-    assert_eq!(oracle.limit, 2);
-    assert!((oracle.goodput - 10.0).abs() < 1e-9);
+    assert_eq!((oracle.len(), oracle[0].limit), (1, 2));
+    assert!((oracle[0].goodput - 10.0).abs() < 1e-9);
     assert_eq!(sweep(&scenario, &[4], &[1]).unwrap(), None);
 }

@@ -28,7 +28,7 @@ fn the_same_seed_gives_the_same_report_to_the_last_bit() {
     // The text form shows every float with all its digits.
     assert_eq!(format!("{first:?}"), format!("{second:?}"));
     assert!(first.whole.pool_timeouts > 0 && first.whole.failed_jobs > 0 && first.whole.ok_jobs > 0);
-    assert!(!first.decisions.is_empty());
+    assert!(first.processes[0].limits.len() > 1);
 }
 
 #[test]

@@ -56,9 +56,9 @@ pub(crate) enum Ended {
 }
 
 impl Query {
-    /// One of the database's queries.
-    pub(crate) fn draw(config: &Database, rng: &mut Rng) -> Self {
-        let work = config.query.seconds(rng);
+    /// One of the database's queries, with a multiple of the work.
+    pub(crate) fn draw(config: &Database, times: f64, rng: &mut Rng) -> Self {
+        let work = times * config.query.seconds(rng);
         let rows =
             config.hot_rows.filter(|hot| rng.f64() < hot.share).map_or_else(Vec::new, |hot| pick(hot, rng));
         Self { work, rows }
@@ -309,7 +309,7 @@ mod tests {
     fn rows_are_distinct_and_in_any_order() {
         let mut rng = Rng::with_seed(3);
         let config = hot(1e3);
-        let drawn: Vec<Vec<u32>> = (0..200).map(|_| Query::draw(&config, &mut rng).rows).collect();
+        let drawn: Vec<Vec<u32>> = (0..200).map(|_| Query::draw(&config, 1.0, &mut rng).rows).collect();
         let count = |rows: &[u32]| drawn.iter().filter(|drawn| drawn.as_slice() == rows).count();
         // Either order has an even chance: within four standard deviations of 100.
         assert_eq!(count(&[0, 1]) + count(&[1, 0]), 200);

@@ -1,12 +1,13 @@
 //! What must hold in every run, whatever the scenario.
 
 use super::World;
-use super::calls::CallState;
+use super::calls::{CallState, User};
 use super::experts::Admission;
+use super::process::Process;
 use crate::SimError;
 
-/// Counts and times taken per expert and per call, to be compared with the areas under the gauges.
-#[derive(Debug, Default)]
+/// Counts and times taken per expert and per call of a process, to be compared with the areas under its gauges.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
     pub(super) experts_asked: u64,
     pub(super) experts_admitted: u64,
@@ -19,21 +20,121 @@ pub(super) struct Tally {
     pub(super) use_time: u128,
 }
 
+/// What has not ended at the end of the run, of one process or in front of one pool.
+#[derive(Clone, Copy, Debug, Default)]
+struct Unfinished {
+    queued: u32,
+    in_flight: u32,
+    pending: u32,
+    held: u32,
+}
+
 impl World<'_> {
     /// A permit was just given: that must not have been above the limit.
-    pub(super) fn check_admission(&self) -> Result<(), SimError> {
-        let seen = self.limiter.snapshot();
+    pub(super) fn check_admission(&self, process: usize) -> Result<(), SimError> {
+        let seen = self.processes[process].limiter.snapshot();
         if seen.in_flight <= seen.limit {
             return Ok(());
         }
         Err(SimError::new(format_args!("at {} ns a permit was given above the limit: {seen:?}", self.now)))
     }
 
-    /// At the end of the run: nothing was lost, nothing came twice, and Little's law holds to the nanosecond.
+    /// At the end of the run: nothing was lost, nothing came twice, and Little's law holds to the nanosecond, in every
+    /// process.
     pub(super) fn audit(&mut self) -> Result<(), SimError> {
-        self.audit_counts()?;
-        self.count_unfinished();
-        let (areas, tally) = (self.ledgers[0].areas, &self.tally);
+        let mut processes = vec![Unfinished::default(); self.processes.len()];
+        let mut pools = vec![Unfinished::default(); self.pools.len()];
+        self.count_experts(&mut processes);
+        let running = self.count_calls(&mut processes, &mut pools);
+        for (index, (process, unfinished)) in self.processes.iter_mut().zip(&processes).enumerate() {
+            let named = |fault| SimError::new(format_args!("process {index}: {fault}"));
+            process.audit_counts(unfinished).map_err(named)?;
+            process.read_gauges(self.now);
+            process.audit_times().map_err(named)?;
+        }
+        for (pool, Unfinished { held, pending, .. }) in self.pools.iter().zip(&pools) {
+            pool.imbalance(*held, *pending).map_or(Ok(()), |fault| Err(SimError::new(fault)))?;
+        }
+        if self.database.running() == running {
+            return Ok(());
+        }
+        let found = self.database.running();
+        Err(SimError::new(format_args!(
+            "the counts do not add up: {found} queries in the database, {running} calls run"
+        )))
+    }
+
+    /// Counts the experts that have not ended, and adds their time so far.
+    fn count_experts(&mut self, processes: &mut [Unfinished]) {
+        for expert in self.experts.values() {
+            let (unfinished, tally) =
+                (&mut processes[expert.process], &mut self.processes[expert.process].tally);
+            match expert.admission {
+                Admission::Waiting { .. } => {
+                    unfinished.queued += 1;
+                    tally.queue_time += u128::from(self.now - expert.asked_at);
+                }
+                Admission::Admitted { at, .. } => {
+                    unfinished.in_flight += 1;
+                    tally.permit_time += u128::from(self.now - at);
+                }
+            }
+        }
+    }
+
+    /// Counts the calls that have not ended, and adds their time so far; how many of them run a query.
+    fn count_calls(&mut self, processes: &mut [Unfinished], pools: &mut [Unfinished]) -> usize {
+        let mut running = 0;
+        for call in self.calls.values() {
+            running += usize::from(matches!(call.state, CallState::Running { .. }));
+            pools[call.pool].count(call.state);
+            let User::Expert { process, .. } = call.user else { continue };
+            processes[process].count(call.state);
+            let tally = &mut self.processes[process].tally;
+            match call.state {
+                CallState::InLine | CallState::Opening => {
+                    tally.pool_wait += u128::from(self.now - call.asked_at);
+                }
+                CallState::Running { granted_at } | CallState::Idle { granted_at } => {
+                    tally.use_time += u128::from(self.now - granted_at);
+                }
+            }
+        }
+        running
+    }
+}
+
+impl Unfinished {
+    const fn count(&mut self, state: CallState) {
+        match state {
+            CallState::InLine | CallState::Opening => self.pending += 1,
+            CallState::Running { .. } | CallState::Idle { .. } => self.held += 1,
+        }
+    }
+}
+
+impl Process {
+    fn audit_counts(&self, unfinished: &Unfinished) -> Result<(), SimError> {
+        let Unfinished { queued, in_flight, pending, held } = *unfinished;
+        let (tally, seen) = (&self.tally, self.limiter.snapshot());
+        let adds_up = tally.experts_asked
+            == tally.experts_admitted + tally.experts_dropped + u64::from(queued)
+            && tally.experts_admitted == tally.experts_done + tally.experts_failed + u64::from(in_flight)
+            && (seen.in_flight, seen.queued) == (in_flight, queued)
+            && (self.meter.held(), self.meter.pending()) == (held, pending)
+            && self.meter.adds_up()
+            && self.limits.last().is_some_and(|last| last.limit == seen.limit);
+        if adds_up {
+            return Ok(());
+        }
+        Err(SimError::new(format_args!(
+            "the counts do not add up: {tally:?}, {seen:?}, {unfinished:?}, {:?}",
+            self.meter
+        )))
+    }
+
+    fn audit_times(&self) -> Result<(), SimError> {
+        let (areas, tally) = (self.areas, &self.tally);
         let laws = [
             ("queued", areas.queued, tally.queue_time),
             ("in flight", areas.in_flight, tally.permit_time),
@@ -48,51 +149,6 @@ impl World<'_> {
             }
         }
         Ok(())
-    }
-
-    fn audit_counts(&self) -> Result<(), SimError> {
-        let tally = &self.tally;
-        let admitted = |admission: &Admission| matches!(admission, Admission::Admitted { .. });
-        let in_flight = self.experts.values().filter(|expert| admitted(&expert.admission)).count() as u64;
-        let queued = self.experts.values().count() as u64 - in_flight;
-        let running = |state: &CallState| matches!(state, CallState::Running { .. });
-        let running = self.calls.values().filter(|call| running(&call.state)).count();
-        let held = |state: &CallState| matches!(state, CallState::Running { .. } | CallState::Idle { .. });
-        let held = self.calls.values().filter(|call| held(&call.state)).count() as u64;
-        let seen = self.limiter.snapshot();
-        let adds_up = tally.experts_asked == tally.experts_admitted + tally.experts_dropped + queued
-            && tally.experts_admitted == tally.experts_done + tally.experts_failed + in_flight
-            && u64::from(seen.in_flight) == in_flight
-            && u64::from(seen.queued) == queued
-            && self.database.running() == running
-            && u64::from(self.pool.held()) == held
-            && u64::from(self.pool.held() + self.pool.pending()) == self.calls.values().count() as u64;
-        if !adds_up {
-            return Err(SimError::new(format_args!(
-                "the counts do not add up: {tally:?}, {seen:?}, {in_flight} in flight, {queued} queued, {held} held"
-            )));
-        }
-        self.pool.imbalance().map_or(Ok(()), |fault| Err(SimError::new(fault)))
-    }
-
-    /// Adds the time so far of whatever has not ended.
-    fn count_unfinished(&mut self) {
-        for expert in self.experts.values() {
-            match expert.admission {
-                Admission::Waiting { .. } => self.tally.queue_time += u128::from(self.now - expert.asked_at),
-                Admission::Admitted { at, .. } => self.tally.permit_time += u128::from(self.now - at),
-            }
-        }
-        for call in self.calls.values() {
-            match call.state {
-                CallState::InLine | CallState::Opening => {
-                    self.tally.pool_wait += u128::from(self.now - call.asked_at);
-                }
-                CallState::Running { granted_at } | CallState::Idle { granted_at } => {
-                    self.tally.use_time += u128::from(self.now - granted_at);
-                }
-            }
-        }
     }
 }
 
@@ -109,7 +165,8 @@ mod tests {
             about = "calls of every kind, some of them unfinished at the end"
             seeds = [1]
             duration_s = 5
-            load = { jobs = 12, experts = 11, queries = 2, mode = "parallel", think = { mean_ms = 10 } }
+            processes = 2
+            load = { jobs = 6, experts = 11, queries = 2, mode = "parallel", think = { mean_ms = 10 } }
             pool = { max = 5, acquire_timeout_ms = 300 }
             database = { query = { mean_ms = 40 } }
         "#;
@@ -122,8 +179,13 @@ mod tests {
         let scenario = scenario();
         let mut world = World::new(&scenario, &Policy::none(), 1).unwrap();
         world.play_events().unwrap();
-        assert!(world.tally.experts_failed > 0 && world.tally.experts_done > 0, "{:?}", world.tally);
-        assert!(world.gauges.pending > 0 && world.gauges.held > 0, "{:?}", world.gauges);
+        assert!(
+            world
+                .processes
+                .iter()
+                .all(|process| process.tally.experts_failed > 0 && process.tally.experts_done > 0)
+        );
+        assert!(world.processes.iter().all(|process| process.gauges.pending > 0 && process.gauges.held > 0));
         tamper(&mut world);
         let found = world.audit().err().map(|error| error.to_string());
         match fault {
@@ -135,15 +197,19 @@ mod tests {
     #[test]
     fn a_nanosecond_or_a_call_too_many_is_found() {
         check(|_| (), None);
-        check(|world| world.tally.queue_time += 1, Some("queued"));
-        check(|world| world.tally.permit_time += 1, Some("in flight"));
-        check(|world| world.tally.pool_wait += 1, Some("pending"));
-        check(|world| world.tally.use_time += 1, Some("held"));
-        check(|world| world.tally.experts_done += 1, Some("counts do not add up"));
-        check(|world| world.tally.experts_dropped += 1, Some("counts do not add up"));
+        check(|world| world.processes[1].tally.queue_time += 1, Some("queued"));
+        check(|world| world.processes[1].tally.permit_time += 1, Some("in flight"));
+        check(|world| world.processes[1].tally.pool_wait += 1, Some("pending"));
+        check(|world| world.processes[1].tally.use_time += 1, Some("held"));
+        check(|world| world.processes[1].tally.experts_done += 1, Some("counts do not add up"));
+        check(
+            |world| world.processes[1].tally.experts_dropped += 1,
+            Some("process 1: the counts do not add up"),
+        );
+        check(|world| world.processes[0].limits.truncate(0), Some("process 0: the counts do not add up"));
         check(
             |world| {
-                world.pool.release(world.now, 0);
+                world.pools[0].release();
             },
             Some("counts do not add up"),
         );
@@ -154,7 +220,7 @@ mod tests {
         let scenario = scenario();
         let mut world = World::new(&scenario, &Policy::none(), 1).unwrap();
         world.play_events().unwrap();
-        let stray = world.limiter.try_acquire();
+        let stray = world.processes[0].limiter.try_acquire();
         assert!(stray.is_ok());
         assert!(world.audit().unwrap_err().to_string().contains("counts do not add up"));
     }
@@ -181,8 +247,8 @@ mod tests {
         scenario.database.query.mean_ms = 10_000.0;
         let mut world = World::new(&scenario, &Policy::law("falling", || Falling(10)), 1).unwrap();
         world.play_events().unwrap();
-        assert!(world.gauges.in_flight > world.gauges.limit);
-        assert!(world.check_admission().is_err());
+        assert!(world.processes[0].gauges.in_flight > 1);
+        assert!(world.check_admission(0).is_err());
         assert!(world.audit().is_ok(), "permits given before the limit fell are no fault");
     }
 }

@@ -1,22 +1,33 @@
 //! Calls: an acquire of a connection, and the query on it.
 
+use tidegate_core::Outcome;
+
 use super::{Event, World};
-use crate::model::{Ended, GiveUp, Opening, Query};
+use crate::model::{Ended, GiveUp, Opening, Query, Ticket};
 use crate::num::{Nanos, nanos};
 use crate::slab::Key;
 
 #[derive(Debug)]
 pub(super) struct Call {
-    /// Whose it is; the expert may have failed meanwhile.
-    expert: Key,
-    ticket: u64,
+    pub(super) user: User,
+    pub(super) pool: usize,
     pub(super) asked_at: Nanos,
     pub(super) state: CallState,
+}
+
+/// Whose call it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum User {
+    /// An expert, which may have failed meanwhile, of a process, whose meter knows the acquire by its ticket.
+    Expert { expert: Key, process: usize, ticket: Ticket },
+    /// Somebody else who uses the pool, and whom no process counts.
+    Tenant,
 }
 
 /// ```text
 /// InLine  → Opening   a connection comes free
 /// Opening → Running   it is open and tested
+/// Opening → Idle      the same, for a tenant
 /// Running → Idle      the query has ended, and an expert with nested queries keeps the connection
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,23 +41,29 @@ pub(super) enum CallState {
 impl World<'_> {
     /// The expert asks the pool for a connection for its next query.
     pub(super) fn ask_pool(&mut self, expert: Key) {
+        let now = self.now;
         let Some(owner) = self.experts.get_mut(expert) else { return };
         owner.queries_to_ask -= 1;
-        let call =
-            self.calls.insert(Call { expert, ticket: 0, asked_at: self.now, state: CallState::InLine });
-        owner.calls.push(call);
-        let (ticket, opening) = self.pool.request(self.now, call);
-        if let Some(call) = self.calls.get_mut(call) {
-            call.ticket = ticket;
+        let process = owner.process;
+        let pool = self.processes[process].pool;
+        let ticket = self.process(process).meter.request(now);
+        let call = self.ask_for(User::Expert { expert, process, ticket }, pool);
+        if let Some(owner) = self.experts.get_mut(expert) {
+            owner.calls.push(call);
         }
         let patience = nanos(self.scenario.pool.acquire_timeout_ms / 1e3);
-        self.agenda.plan(self.now + patience, Event::AcquireExpires(call));
-        if let Some(opening) = opening {
-            self.open(call, opening);
-        }
+        self.agenda.plan(now + patience, Event::AcquireExpires(call));
     }
 
-    fn open(&mut self, key: Key, opening: Opening) {
+    pub(super) fn ask_for(&mut self, user: User, pool: usize) -> Key {
+        let call = self.calls.insert(Call { user, pool, asked_at: self.now, state: CallState::InLine });
+        if let Some(opening) = self.pool(pool).request(call) {
+            self.open(call, opening);
+        }
+        call
+    }
+
+    pub(super) fn open(&mut self, key: Key, opening: Opening) {
         let Some(call) = self.calls.get_mut(key) else { return };
         call.state = CallState::Opening;
         let ms = match opening {
@@ -60,15 +77,19 @@ impl World<'_> {
         let now = self.now;
         // The caller may have gone, and its connection with it.
         let Some(call) = self.calls.get_mut(key) else { return };
-        call.state = CallState::Running { granted_at: now };
-        let waited = now - call.asked_at;
-        self.pool.grant(now, call.ticket);
-        self.tally.pool_wait += u128::from(waited);
-        for ledger in &mut self.ledgers {
-            ledger.pool_wait(now, waited, false);
-        }
-        let Some(expert) = self.experts.get_mut(call.expert) else { return };
-        let query = Query::draw(&self.scenario.database, &mut expert.rng);
+        let (user, pool, waited) = (call.user, call.pool, now - call.asked_at);
+        call.state = match user {
+            User::Expert { .. } => CallState::Running { granted_at: now },
+            User::Tenant => CallState::Idle { granted_at: now },
+        };
+        self.pool(pool).grant();
+        let User::Expert { expert, process, ticket } = user else { return };
+        let process = self.process(process);
+        process.meter.grant(now, ticket);
+        process.tally.pool_wait += u128::from(waited);
+        self.books.pool_wait(now, waited, false);
+        let Some(expert) = self.experts.get_mut(expert) else { return };
+        let query = Query::draw(&self.scenario.database, expert.plan.work, &mut expert.rng);
         self.database.start(now, key, query);
         self.plan_served();
     }
@@ -97,15 +118,13 @@ impl World<'_> {
         if let CallState::Running { granted_at } = call.state {
             call.state = CallState::Idle { granted_at };
         }
-        let expert = call.expert;
+        let User::Expert { expert, .. } = call.user else { return };
         let is_wanted = self.experts.get(expert).is_some();
         match ended {
             Some(Ended::Done(_)) if is_wanted => self.query_done(expert, key),
             Some(Ended::Deadlocked(_)) if is_wanted => {
-                for ledger in &mut self.ledgers {
-                    ledger.deadlock(self.now);
-                }
-                self.fail_expert(expert);
+                self.books.deadlock(self.now);
+                self.fail_expert(expert, Some(Outcome::Overload));
             }
             _ => self.release(key),
         }
@@ -113,29 +132,32 @@ impl World<'_> {
 
     /// The connection goes back to the pool, and on to the first in line.
     pub(super) fn release(&mut self, key: Key) {
+        let now = self.now;
         let Some(call) = self.calls.remove(key) else { return };
         let (CallState::Running { granted_at } | CallState::Idle { granted_at }) = call.state else { return };
-        let used = self.now - granted_at;
-        self.tally.use_time += u128::from(used);
-        if let Some(next) = self.pool.release(self.now, used) {
+        let used = now - granted_at;
+        if let User::Expert { process, .. } = call.user {
+            let process = self.process(process);
+            process.meter.release(now, used);
+            process.tally.use_time += u128::from(used);
+        }
+        if let Some(next) = self.pool(call.pool).release() {
             self.open(next, Opening::Ping);
         }
     }
 
     pub(super) fn acquire_expires(&mut self, key: Key) {
         let Some(call) = self.calls.get(key) else { return };
+        let User::Expert { expert, .. } = call.user else { return };
         if !matches!(call.state, CallState::InLine | CallState::Opening) {
             return;
         }
-        let (expert, waited) = (call.expert, self.now - call.asked_at);
-        for ledger in &mut self.ledgers {
-            ledger.pool_wait(self.now, waited, true);
-        }
+        self.books.pool_wait(self.now, self.now - call.asked_at, true);
         self.give_up(key, GiveUp::TimedOut);
-        self.fail_expert(expert);
+        self.fail_expert(expert, Some(Outcome::Overload));
     }
 
-    /// The expert of the call has failed.
+    /// The call's user has gone.
     pub(super) fn abandon(&mut self, key: Key) {
         let Some(call) = self.calls.get(key) else { return };
         match call.state {
@@ -146,11 +168,16 @@ impl World<'_> {
     }
 
     fn give_up(&mut self, key: Key, why: GiveUp) {
+        let now = self.now;
         let Some(call) = self.calls.remove(key) else { return };
-        self.tally.pool_wait += u128::from(self.now - call.asked_at);
+        if let User::Expert { process, ticket, .. } = call.user {
+            let process = self.process(process);
+            process.meter.give_up(now, ticket, why);
+            process.tally.pool_wait += u128::from(now - call.asked_at);
+        }
         if call.state == CallState::InLine {
-            self.pool.leave_line(self.now, key, call.ticket, why);
-        } else if let Some(next) = self.pool.abandon_opening(self.now, call.ticket, why) {
+            self.pool(call.pool).leave_line(key);
+        } else if let Some(next) = self.pool(call.pool).abandon_opening() {
             self.open(next, Opening::Connect);
         }
     }

@@ -2,26 +2,26 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use fastrand::Rng;
-use tidegate_core::{Outcome, Timestamp};
-use tidegate_limiter::{Acquire, Permit};
+use tidegate_core::Outcome;
+use tidegate_limiter::{Acquire, Permit, Work};
 
 use super::calls::CallState;
 use super::{Event, World};
 use crate::SimError;
 use crate::num::Nanos;
-use crate::rivals::EndedCall;
-use crate::scenario::QueryMode;
+use crate::scenario::{Plan, QueryMode};
 use crate::slab::Key;
 
 /// An expert that was asked for and is not done.
 #[derive(Debug)]
 pub(super) struct Expert {
-    pub(super) job: Key,
+    pub(super) process: usize,
+    job: Key,
     pub(super) admission: Admission,
     pub(super) asked_at: Nanos,
+    pub(super) plan: Plan,
     pub(super) rng: Rng,
     pub(super) queries_to_ask: u32,
     /// Its acquires and connections.
@@ -32,20 +32,26 @@ pub(super) struct Expert {
 #[derive(Debug)]
 pub(super) enum Admission {
     Waiting { acquire: Acquire, waker: Waker },
-    Admitted { permit: Permit, at: Nanos, in_flight: u32 },
+    Admitted { work: Work, at: Nanos, in_flight: u32 },
 }
 
 impl World<'_> {
     /// A new expert asks the limiter for a permit. It is polled with those that are woken by this event.
-    pub(super) fn ask_permit(&mut self, job: Key, rng: Rng) -> Key {
-        let acquire = self.limiter.acquire();
+    pub(super) fn ask_permit(&mut self, process: usize, job: Key, mut rng: Rng) -> Key {
+        let plan = self.scenario.load.draw(&mut rng);
+        let patience = plan.patience.map(|patience| patience.nanos(&mut rng));
+        let owner = self.process(process);
+        owner.tally.experts_asked += 1;
+        let acquire = owner.limiter.acquire();
         let waker = Waker::noop().clone();
         let key = self.experts.insert(Expert {
+            process,
             job,
             admission: Admission::Waiting { acquire, waker },
             asked_at: self.now,
+            plan,
             rng,
-            queries_to_ask: self.scenario.load.queries,
+            queries_to_ask: plan.queries,
             calls: Vec::new(),
         });
         let own = self.ready.waker(key);
@@ -53,7 +59,9 @@ impl World<'_> {
         if let Some(Expert { admission: Admission::Waiting { waker, .. }, .. }) = self.experts.get_mut(key) {
             *waker = own;
         }
-        self.tally.experts_asked += 1;
+        if let Some(patience) = patience {
+            self.agenda.plan(self.now.saturating_add(patience), Event::PatienceEnds(key));
+        }
         key
     }
 
@@ -65,28 +73,30 @@ impl World<'_> {
             let polled = Pin::new(acquire).poll(&mut Context::from_waker(waker));
             // Nobody closes the limiter, so nobody is refused.
             let Poll::Ready(Ok(permit)) = polled else { continue };
-            self.check_admission()?;
+            let process = expert.process;
+            self.check_admission(process)?;
             self.admit(key, permit);
         }
         Ok(())
     }
 
     fn admit(&mut self, key: Key, permit: Permit) {
+        let now = self.now;
         let Some(expert) = self.experts.get_mut(key) else { return };
-        self.tally.experts_admitted += 1;
-        self.tally.queue_time += u128::from(self.now - expert.asked_at);
-        let in_flight = self.limiter.snapshot().in_flight;
-        if let Some(rival) = &self.rival {
-            rival.admitted(Timestamp::from_start(Duration::from_nanos(self.now)), in_flight);
-        }
-        expert.admission = Admission::Admitted { permit, at: self.now, in_flight };
-        let think = self.scenario.load.think.nanos(&mut expert.rng);
-        self.agenda.plan(self.now + think, Event::Thought(key));
+        let (process, waited) = (expert.process, now - expert.asked_at);
+        let in_flight = self.processes[process].admitted(now);
+        expert.admission = Admission::Admitted { work: permit.begin(), at: now, in_flight };
+        let think = expert.plan.think.nanos(&mut expert.rng);
+        self.agenda.plan(now + think, Event::Thought(key));
+        let tally = &mut self.process(process).tally;
+        tally.experts_admitted += 1;
+        tally.queue_time += u128::from(waited);
     }
 
     pub(super) fn thought(&mut self, key: Key) {
-        let at_once = match self.scenario.load.mode {
-            QueryMode::Parallel => self.scenario.load.queries,
+        let Some(expert) = self.experts.get(key) else { return };
+        let at_once = match expert.plan.mode {
+            QueryMode::Parallel => expert.plan.queries,
             QueryMode::Nested | QueryMode::Sequential => 1,
         };
         for _ in 0..at_once {
@@ -96,11 +106,10 @@ impl World<'_> {
 
     /// One of the expert's queries has ended.
     pub(super) fn query_done(&mut self, key: Key, call: Key) {
-        if self.scenario.load.mode != QueryMode::Nested {
+        let Some(expert) = self.experts.get_mut(key) else { return };
+        if expert.plan.mode != QueryMode::Nested {
+            expert.calls.retain(|known| *known != call);
             self.release(call);
-            if let Some(expert) = self.experts.get_mut(key) {
-                expert.calls.retain(|known| *known != call);
-            }
         }
         let Some(expert) = self.experts.get(key) else { return };
         if expert.queries_to_ask > 0 {
@@ -115,23 +124,36 @@ impl World<'_> {
         for call in expert.calls {
             self.release(call);
         }
-        self.tally.experts_done += 1;
-        self.end_permit(expert.admission, Outcome::Success);
+        self.process(expert.process).tally.experts_done += 1;
+        self.end_permit(expert.process, expert.admission, Some(Outcome::Success));
         self.expert_of_job_done(expert.job, self.now - expert.asked_at);
     }
 
-    /// An acquire of the expert timed out, or a query of it failed in a deadlock: the expert ends, and with it its job.
+    /// An acquire of the expert timed out, a query of it failed in a deadlock, or its caller went away: the expert ends, and
+    /// with it its job.
     ///
     /// What it still waits for is cancelled; a query that runs goes on to its end on its connection, as on a server that
-    /// nobody told.
-    pub(super) fn fail_expert(&mut self, key: Key) {
+    /// nobody told. No outcome is a caller who went away.
+    pub(super) fn fail_expert(&mut self, key: Key, outcome: Option<Outcome>) {
         let Some(expert) = self.experts.remove(key) else { return };
         for call in expert.calls {
             self.abandon(call);
         }
-        self.tally.experts_failed += 1;
-        self.end_permit(expert.admission, Outcome::Overload);
+        self.process(expert.process).tally.experts_failed += 1;
+        self.end_permit(expert.process, expert.admission, outcome);
         self.expert_of_job_failed(expert.job);
+    }
+
+    /// The expert's caller waits no longer, for the permit or for the end.
+    pub(super) fn patience_ends(&mut self, key: Key) {
+        let Some(expert) = self.experts.get(key) else { return };
+        let job = expert.job;
+        self.books.expert_given_up(self.now);
+        if self.drop_if_queued(key) {
+            self.expert_of_job_failed(job);
+        } else {
+            self.fail_expert(key, None);
+        }
     }
 
     /// Drops the expert if it waits for a permit; whether it did.
@@ -141,30 +163,25 @@ impl World<'_> {
             return false;
         }
         if let Some(expert) = self.experts.remove(key) {
-            self.tally.experts_dropped += 1;
-            self.tally.queue_time += u128::from(self.now - expert.asked_at);
+            let waited = self.now - expert.asked_at;
+            let tally = &mut self.process(expert.process).tally;
+            tally.experts_dropped += 1;
+            tally.queue_time += u128::from(waited);
         }
         true
     }
 
-    fn end_permit(&mut self, admission: Admission, outcome: Outcome) {
-        let Admission::Admitted { permit, at, in_flight } = admission else { return };
-        let held = self.now - at;
-        self.tally.permit_time += u128::from(held);
-        if let Some(rival) = &self.rival {
-            let call = EndedCall {
-                now: self.timestamp(),
-                latency: Duration::from_nanos(held),
-                in_flight_at_start: in_flight,
-                in_flight_at_end: self.limiter.snapshot().in_flight,
-                outcome,
-            };
-            // Before the permit goes to the next in line: a law that shrinks with this call must have shrunk by then.
-            if rival.ended(&call) {
-                self.driver.tick(call.now);
-            }
+    fn end_permit(&mut self, process: usize, admission: Admission, outcome: Option<Outcome>) {
+        let Admission::Admitted { work, at, in_flight } = admission else { return };
+        let (now, held) = (self.now, self.now - at);
+        let process = self.process(process);
+        process.tally.permit_time += u128::from(held);
+        // Before the permit goes to the next in line: a law that shrinks with this call must have shrunk by then.
+        process.ended(now, held, in_flight, outcome.unwrap_or(Outcome::Ignored));
+        match outcome {
+            Some(outcome) => work.finish(outcome),
+            None => drop(work),
         }
-        permit.finish(outcome);
     }
 
     fn is_idle(&self, call: Key) -> bool {

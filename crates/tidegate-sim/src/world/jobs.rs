@@ -1,5 +1,7 @@
 //! Jobs: started, ended, given up.
 
+use fastrand::Rng;
+
 use super::{Event, World};
 use crate::num::{Nanos, nanos};
 use crate::slab::Key;
@@ -7,7 +9,8 @@ use crate::slab::Key;
 /// A job some of whose experts have not ended.
 #[derive(Debug)]
 pub(super) struct Job {
-    slot: usize,
+    process: usize,
+    origin: Origin,
     experts: Vec<Key>,
     unfinished: u32,
     /// When its experts were done.
@@ -15,34 +18,31 @@ pub(super) struct Job {
     failed_at: Option<Nanos>,
 }
 
+/// Where a job comes from, and so what follows it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Origin {
+    /// It came by itself; it is tried again if it fails.
+    Arrival,
+    /// The slot's next job follows it.
+    Slot(usize),
+}
+
 impl World<'_> {
-    /// The slot asks for all experts of its next job at once, or waits for the next burst.
-    pub(super) fn start_job(&mut self, slot: usize) {
-        if let Some(at) = self.next_burst() {
-            self.agenda.plan(at, Event::StartJob(slot));
-            return;
-        }
+    /// Asks for all experts of a new job at once.
+    pub(super) fn start_job(&mut self, process: usize, origin: Origin, mut rng: Rng) {
         let experts = self.scenario.load.experts;
-        let mut rng = self.slots[slot].fork();
         let job = self.jobs.insert(Job {
-            slot,
+            process,
+            origin,
             experts: Vec::new(),
             unfinished: experts,
             done: Vec::new(),
             failed_at: None,
         });
-        let asked: Vec<Key> = (0..experts).map(|_| self.ask_permit(job, rng.fork())).collect();
+        let asked: Vec<Key> = (0..experts).map(|_| self.ask_permit(process, job, rng.fork())).collect();
         if let Some(job) = self.jobs.get_mut(job) {
             job.experts = asked;
         }
-    }
-
-    /// When the next burst begins, if none is on.
-    fn next_burst(&self) -> Option<Nanos> {
-        let bursts = self.scenario.load.bursts?;
-        let (on, off) = (nanos(bursts.on_ms / 1e3), nanos(bursts.off_ms / 1e3));
-        let since_start = self.now % (on + off);
-        (since_start >= on).then(|| self.now - since_start + on + off)
     }
 
     /// An expert of the job is done. What it did counts unless its job has failed before or will fail later.
@@ -50,10 +50,10 @@ impl World<'_> {
         let now = self.now;
         let Some(job) = self.jobs.get_mut(key) else { return };
         let counts = job.failed_at.is_none();
-        job.done.push(now);
-        for ledger in &mut self.ledgers {
-            ledger.expert_done(now, time, counts);
+        if counts {
+            job.done.push(now);
         }
+        self.books.expert_done(job.process, now, time, counts);
         self.experts_ended(key, 1);
     }
 
@@ -64,9 +64,7 @@ impl World<'_> {
         let mut ended = 1;
         if job.failed_at.is_none() {
             job.failed_at = Some(now);
-            for ledger in &mut self.ledgers {
-                ledger.job_failed(now, &job.done);
-            }
+            self.books.job_failed(job.process, now, &job.done);
             for expert in std::mem::take(&mut job.experts) {
                 ended += u32::from(self.drop_if_queued(expert));
             }
@@ -74,24 +72,23 @@ impl World<'_> {
         self.experts_ended(key, ended);
     }
 
-    /// With the last of its experts the job ends, and its slot is free for the next one.
+    /// With the last of its experts the job ends.
     fn experts_ended(&mut self, key: Key, ended: u32) {
         let Some(job) = self.jobs.get_mut(key) else { return };
         job.unfinished -= ended;
         if job.unfinished > 0 {
             return;
         }
-        let (slot, failed_at) = (job.slot, job.failed_at);
-        self.jobs.remove(key);
-        let next = match failed_at {
-            Some(failed_at) => failed_at + nanos(self.scenario.load.retry_pause_ms / 1e3),
-            None => {
-                for ledger in &mut self.ledgers {
-                    ledger.job_done(self.now);
-                }
-                self.now
-            }
-        };
-        self.agenda.plan(next.max(self.now), Event::StartJob(slot));
+        let Some(Job { process, origin, failed_at, .. }) = self.jobs.remove(key) else { return };
+        let pause = nanos(self.scenario.load.retry_pause_ms / 1e3);
+        let next = failed_at.map_or(self.now, |failed_at| (failed_at + pause).max(self.now));
+        if failed_at.is_none() {
+            self.books.job_done(self.now);
+        }
+        match origin {
+            Origin::Slot(slot) => self.agenda.plan(next, Event::StartJob { process, slot }),
+            Origin::Arrival if failed_at.is_some() => self.agenda.plan(next, Event::Retry(process)),
+            Origin::Arrival => {}
+        }
     }
 }

@@ -1,0 +1,164 @@
+use fastrand::Rng;
+use serde::Deserialize;
+
+use crate::random::Span;
+
+/// The jobs of one process; every process has the same load unless a change says otherwise.
+///
+/// Jobs come in two ways, which may be mixed: one after the other in each of a number of slots (closed loop), and by
+/// themselves, however many are under way (open loop).
+/// A job asks for all its experts at once and ends with the last of them. An expert waits for its permit, thinks, makes its
+/// queries and gives the permit back. An expert whose acquire times out, whose query fails in a
+/// deadlock, or whose caller loses patience, fails its job: those of its experts that still wait for a permit are dropped,
+/// those that have one run to their end in vain. After the last of
+/// them, and after a pause since the failure, the slot starts a new job, or the job that came by itself is tried again.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Load {
+    /// Slots: jobs at once that follow each other. Default 0.
+    #[serde(default)]
+    pub jobs: u32,
+    /// Jobs that come by themselves, per second, as a Poisson stream. Default 0.
+    #[serde(default)]
+    pub arrivals_per_s: f64,
+    /// Experts per job.
+    pub experts: u32,
+    /// What an expert does before its first query, holding its permit.
+    pub think: Span,
+    /// Queries per expert.
+    pub queries: u32,
+    /// How an expert's queries follow each other.
+    #[serde(default)]
+    pub mode: QueryMode,
+    /// How long an expert's caller waits for it, from asking for the permit on. Default: for ever.
+    pub patience: Option<Span>,
+    /// The pause after a failed job, in milliseconds. Default 500.
+    #[serde(default = "half_a_second")]
+    pub retry_pause_ms: f64,
+    /// Demand that comes and goes; without it jobs follow each other at once.
+    pub bursts: Option<Bursts>,
+    /// Other kinds of experts among those described above.
+    #[serde(default)]
+    pub kinds: Vec<Kind>,
+    /// How the demand changes, in order of time.
+    #[serde(default)]
+    pub changes: Vec<LoadChange>,
+}
+
+/// How an expert's queries follow each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum QueryMode {
+    /// Each query asks for a connection while those of the earlier ones are still held.
+    Nested,
+    /// All at the same time, each on its own connection.
+    Parallel,
+    /// One after the other, each on its own connection.
+    #[default]
+    Sequential,
+}
+
+/// Demand that comes and goes: no job starts in the pauses, and those that would come by themselves stay away.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Bursts {
+    /// The length of a burst, in milliseconds; the first begins at once.
+    pub on_ms: f64,
+    /// The length of a pause, in milliseconds.
+    pub off_ms: f64,
+}
+
+/// A kind of expert. What it does not say is as the load says.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Kind {
+    /// The share of the experts that are of this kind; the shares of all kinds are at most 1, and the rest is as the load says.
+    pub share: f64,
+    /// See [`Load::think`].
+    pub think: Option<Span>,
+    /// See [`Load::queries`].
+    pub queries: Option<u32>,
+    /// See [`Load::mode`].
+    pub mode: Option<QueryMode>,
+    /// See [`Load::patience`].
+    pub patience: Option<Span>,
+    /// The work of each of its queries, as a multiple of the database's query time. Default 1.
+    #[serde(default = "one")]
+    pub work: f64,
+}
+
+/// The demand from a moment on. What it does not say stays as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct LoadChange {
+    /// The moment, in seconds.
+    pub at_s: f64,
+    /// The number of the process whose demand changes, from 0 on. Default: that of all.
+    pub process: Option<u32>,
+    /// See [`Load::jobs`]. Jobs under way in a slot that goes are not cut short.
+    pub jobs: Option<u32>,
+    /// See [`Load::arrivals_per_s`].
+    pub arrivals_per_s: Option<f64>,
+}
+
+/// What one expert will do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    pub(crate) think: Span,
+    pub(crate) queries: u32,
+    pub(crate) mode: QueryMode,
+    pub(crate) patience: Option<Span>,
+    /// A multiple of the database's query time.
+    pub(crate) work: f64,
+}
+
+const fn half_a_second() -> f64 {
+    500.0
+}
+
+const fn one() -> f64 {
+    1.0
+}
+
+impl Load {
+    /// The plan of an expert whose kind falls as it does.
+    pub(crate) fn draw(&self, rng: &mut Rng) -> Plan {
+        let common = Plan {
+            think: self.think,
+            queries: self.queries,
+            mode: self.mode,
+            patience: self.patience,
+            work: 1.0,
+        };
+        if self.kinds.is_empty() {
+            return common;
+        }
+        let mut rest = rng.f64();
+        let drawn = self.kinds.iter().find(|kind| {
+            rest -= kind.share;
+            rest < 0.0
+        });
+        drawn.map_or(common, |kind| Plan {
+            think: kind.think.unwrap_or(common.think),
+            queries: kind.queries.unwrap_or(common.queries),
+            mode: kind.mode.unwrap_or(common.mode),
+            patience: kind.patience.or(common.patience),
+            work: kind.work,
+        })
+    }
+
+    /// The most slots that a process has at any time.
+    pub(crate) fn jobs_max(&self) -> u32 {
+        self.changes.iter().filter_map(|change| change.jobs).fold(self.jobs, u32::max)
+    }
+
+    /// Whether jobs come by themselves at any time.
+    pub(crate) fn is_open(&self) -> bool {
+        self.arrivals_per_s > 0.0 || self.changes.iter().any(|change| change.arrivals_per_s > Some(0.0))
+    }
+}
