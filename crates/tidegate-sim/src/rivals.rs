@@ -6,10 +6,22 @@
 //!
 //! Bounds and starting points are set in their favour where they are not part of the law: 1 to [`LIMIT_MAX`] permits.
 
+mod bbr_like;
 mod congestion_limiter_aimd;
+mod correlation;
+mod envoy_gradient;
+mod failsafe_go;
 mod gradient2;
+mod heiss_wagner_parabola;
+mod heiss_wagner_steps;
+mod interval;
 mod netflix_aimd;
+mod opensearch_go;
+mod pool_wait_aimd;
 mod smooth;
+mod tower_resilience_aimd;
+mod userver;
+mod vector_arc;
 mod vegas;
 
 use std::fmt::Debug;
@@ -18,19 +30,39 @@ use std::time::Duration;
 
 use tidegate_core::{ControlLaw, Decision, Evidence, Outcome, Reason, Timestamp};
 
+use self::bbr_like::BbrLike;
 use self::congestion_limiter_aimd::CongestionLimiterAimd;
+use self::envoy_gradient::EnvoyGradient;
+use self::failsafe_go::FailsafeGo;
 use self::gradient2::Gradient2;
+use self::heiss_wagner_parabola::HeissWagnerParabola;
+use self::heiss_wagner_steps::HeissWagnerSteps;
 use self::netflix_aimd::NetflixAimd;
+use self::opensearch_go::OpensearchGo;
+use self::pool_wait_aimd::PoolWaitAimd;
+use self::tower_resilience_aimd::TowerResilienceAimd;
+use self::userver::Userver;
+use self::vector_arc::VectorArc;
 use self::vegas::Vegas;
 
 /// The highest limit of a rival, in permits.
 pub(crate) const LIMIT_MAX: f64 = 1_000.0;
 
 /// The rivals by name, each made from a seed for what it draws at random.
-pub(crate) const RIVALS: [(&str, MakeRival); 4] = [
+pub(crate) const RIVALS: [(&str, MakeRival); 14] = [
+    ("bbr_like", |_| Box::new(BbrLike::new())),
     ("congestion_limiter_aimd", |_| Box::new(CongestionLimiterAimd::new())),
+    ("envoy_gradient", |seed| Box::new(EnvoyGradient::new(seed))),
+    ("failsafe_go", |_| Box::new(FailsafeGo::new())),
     ("gradient2", |_| Box::new(Gradient2::new())),
+    ("heiss_wagner_parabola", |_| Box::new(HeissWagnerParabola::new())),
+    ("heiss_wagner_steps", |_| Box::new(HeissWagnerSteps::new())),
     ("netflix_aimd", |_| Box::new(NetflixAimd::new())),
+    ("opensearch_go", |_| Box::new(OpensearchGo::new())),
+    ("pool_wait_aimd", |_| Box::new(PoolWaitAimd::new())),
+    ("tower_resilience_aimd", |_| Box::new(TowerResilienceAimd::new())),
+    ("userver", |_| Box::new(Userver::new())),
+    ("vector_arc", |_| Box::new(VectorArc::new())),
     ("vegas", |seed| Box::new(Vegas::new(seed))),
 ];
 
@@ -136,6 +168,8 @@ pub(crate) fn log_step(limit: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use tidegate_core::{MAX_LIMIT, PoolEvidence};
+
     use super::*;
 
     /// A call of `ms` that ended at `at_ms` with the same number of permits out from its start to its end.
@@ -147,6 +181,17 @@ mod tests {
             in_flight_at_end: in_flight,
             outcome,
         }
+    }
+
+    /// What the pool saw of its acquires: how many were granted and timed out, and how long all of them took together.
+    pub(super) fn evidence(grants: u64, losses: u64, wait_ms: u64, held_back: bool) -> Evidence {
+        let mut pool = PoolEvidence::default();
+        (pool.activity.grants, pool.activity.timeouts) = (grants, losses);
+        pool.activity.wait = Duration::from_millis(wait_ms);
+        let mut evidence = Evidence::default();
+        evidence.demand.held_back = held_back;
+        evidence.pool = Some(pool);
+        evidence
     }
 
     #[test]
@@ -165,18 +210,15 @@ mod tests {
         for (name, make) in RIVALS {
             for outcome in [Outcome::Overload, Outcome::Success, Outcome::Ignored] {
                 let mut rival = make(1);
-                let mut evidence = Evidence::default();
+                let (grants, losses) =
+                    (u64::from(outcome == Outcome::Success), u64::from(outcome == Outcome::Overload));
+                let evidence = evidence(grants, losses, 0, true);
                 for step in 1..=20_000 {
                     rival.admitted(Timestamp::from_millis(step * 10 - 9), rival.limit());
                     rival.ended(&call(step * 10, 1 + step % 50, rival.limit(), outcome));
-                    evidence.demand.held_back = true;
-                    let mut pool = tidegate_core::PoolEvidence::default();
-                    pool.activity.timeouts = u64::from(outcome == Outcome::Overload);
-                    pool.activity.grants = u64::from(outcome == Outcome::Success);
-                    evidence.pool = Some(pool);
                     rival.elapsed(Timestamp::from_millis(step * 10), &evidence);
                     let limit = rival.limit();
-                    assert!((1..=tidegate_core::MAX_LIMIT).contains(&limit), "{name}: {limit}");
+                    assert!((1..=MAX_LIMIT).contains(&limit), "{name}: {limit}");
                 }
             }
         }

@@ -33,9 +33,25 @@ impl WarmAverage {
     }
 }
 
+/// The value that a share of the samples does not exceed, by nearest rank; `None` of nothing. Sorts the samples.
+pub(super) fn quantile(samples: &mut [f64], share: f64) -> Option<f64> {
+    samples.sort_by(f64::total_cmp);
+    let count = f64::from(u32::try_from(samples.len()).unwrap_or(u32::MAX));
+    let rank = super::whole((share * count).ceil()).max(1);
+    samples.get(usize::try_from(rank).unwrap_or(usize::MAX) - 1).copied()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_quantile_is_one_of_the_samples() {
+        let mut samples = [5.0, 1.0, 4.0, 2.0, 3.0];
+        let quantiles = [0.0, 0.2, 0.5, 0.8, 0.9, 1.0].map(|share| quantile(&mut samples, share));
+        assert_eq!(quantiles, [1.0, 1.0, 3.0, 4.0, 5.0, 5.0].map(Some));
+        assert_eq!(quantile(&mut [], 0.5), None);
+    }
 
     #[test]
     fn it_is_a_plain_mean_at_first_and_exponential_then() {

@@ -1,0 +1,84 @@
+use std::time::Duration;
+
+use tidegate_core::{Evidence, Timestamp};
+
+use super::interval::{Interval, Throughput};
+use super::{EndedCall, LIMIT_MAX, Rival, whole};
+
+const INITIAL: f64 = 20.0;
+const INTERVAL: Duration = Duration::from_secs(1);
+const STEP: f64 = 1.0;
+
+/// Incremental steps: Heiss and Wagner, Adaptive load control in transaction processing systems, VLDB 1991, pp. 47–54.
+///
+/// Each interval the limit moves by one step, in the same direction as before while throughput does not fall, in the other
+/// one when it does. The paper's text was not at hand, only its abstract and accounts of it: that the step is 1 and the
+/// interval 1 s is a reading of ours.
+#[derive(Debug)]
+pub(super) struct HeissWagnerSteps {
+    limit: f64,
+    direction: f64,
+    /// Calls done per second in the previous interval.
+    previous: f64,
+    interval: Interval,
+    throughput: Throughput,
+}
+
+impl HeissWagnerSteps {
+    pub(super) fn new() -> Self {
+        Self {
+            limit: INITIAL,
+            direction: 1.0,
+            previous: 0.0,
+            interval: Interval::new(INTERVAL),
+            throughput: Throughput::default(),
+        }
+    }
+
+    fn decide(&mut self, rate: f64) {
+        if rate < self.previous {
+            self.direction = -self.direction;
+        }
+        self.previous = rate;
+        self.limit = (self.limit + STEP * self.direction).clamp(1.0, LIMIT_MAX);
+    }
+}
+
+impl Rival for HeissWagnerSteps {
+    fn limit(&self) -> u32 {
+        whole(self.limit)
+    }
+
+    fn ended(&mut self, call: &EndedCall) {
+        self.throughput.add(call);
+    }
+
+    fn elapsed(&mut self, now: Timestamp, _evidence: &Evidence) {
+        if let Some(span) = self.interval.ends(now) {
+            let rate = std::mem::take(&mut self.throughput).done() / span;
+            self.decide(rate);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_core::Outcome;
+
+    use super::*;
+    use crate::rivals::tests::call;
+
+    #[test]
+    fn the_formula_by_hand() {
+        let mut law = HeissWagnerSteps::new();
+        // Calls done per second, limit after it.
+        let rows = [(10, 21), (12, 22), (12, 23), (11, 22), (13, 21), (10, 22), (9, 21), (9, 20)];
+        for (step, (done, limit)) in (1..).zip(rows) {
+            for outcome in [Outcome::Success, Outcome::Overload] {
+                (0..done).for_each(|_| law.ended(&call(step * 1_000, 10, 20, outcome)));
+            }
+            law.elapsed(Timestamp::from_millis(step * 1_000), &Evidence::default());
+            assert_eq!(law.limit(), limit, "{done}");
+        }
+    }
+}
