@@ -8,7 +8,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use tidegate_sim::{Figures, Oracle, Policy, Scenario, run, sweep, sweep_limits};
+use tidegate_sim::{Figures, Oracle, Policy, Scenario, run, sweep};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (flags, words): (Vec<String>, Vec<String>) =
@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for path in scenario_files(Path::new(folder))? {
         let mut scenario = Scenario::parse(&fs::read_to_string(&path)?)?;
         if flags.iter().any(|flag| flag == "--sweep") {
-            scenario.oracle = sweep(&scenario, &sweep_limits(&scenario), &seeds)?.unwrap_or_default();
+            scenario.oracle = sweep(&scenario, &seeds)?.unwrap_or_default();
         }
         for policy in [Policy::adaptive(), Policy::none()] {
             print_row(&scenario, &policy, &seeds)?;

@@ -35,7 +35,7 @@ mod world;
 pub use canary::Canary;
 pub use error::SimError;
 pub use expect::{Expectation, Statistic};
-pub use oracle::{sweep, sweep_limits};
+pub use oracle::sweep;
 pub use policy::Policy;
 pub use random::{Distribution, Span};
 pub use report::{Figures, LimitChange, ProcessReport, Report, Spread, Times};
