@@ -64,3 +64,34 @@ fn the_sweep_finds_the_lowest_of_the_best_limits_without_a_timeout() {
     (hopeless.load.queries, hopeless.load.mode) = (4, QueryMode::Parallel);
     assert_eq!(sweep(&hopeless, &[1]).unwrap(), None);
 }
+
+/// In the second phase the database is so slow that with three at once somebody waits for longer than the pool allows.
+#[test]
+fn the_oracle_is_found_for_each_phase_and_weighted_with_time() {
+    let mut scenario = Scenario::parse(
+        r#"
+        name = "phases"
+        about = "a fast database for 10 s, a slow one for 30 s"
+        seeds = [1]
+        duration_s = 40
+        phases_s = [10]
+        load = { jobs = 4, experts = 1, queries = 1, think = { mean_ms = 100, distribution = "deterministic" } }
+        pool = { max = 2, acquire_timeout_ms = 250, connect_ms = 0, ping_ms = 0 }
+        database = { query = { mean_ms = 100, distribution = "deterministic" }, changes = [{ at_s = 10, speed = 0.25 }] }
+        oracle = [{ limit = 1, goodput = 1 }, { limit = 1, goodput = 1 }]
+        expect = [{ statistic = "goodput_of_oracle", min = 0.95, during_s = [0, 10] }]
+        "#,
+    )
+    .unwrap();
+    scenario.oracle = sweep(&scenario, &[1, 2, 3, 4], &[1]).unwrap().unwrap();
+    let limits: Vec<u32> = scenario.oracle.iter().map(|oracle| oracle.limit).collect();
+    assert_eq!(limits, [4, 2]);
+    let goodput = |span| scenario.oracle_goodput(span).unwrap();
+    let near = |span, expected: f64| assert!((goodput(span) - expected).abs() < 0.3, "{}", goodput(span));
+    near([0.0, 10.0], 20.0);
+    near([10.0, 40.0], 4.0);
+    near([0.0, 40.0], 8.0);
+    near([5.0, 15.0], 12.0);
+    let faults = |limit| scenario.faults(&run(&scenario, &Policy::fixed(limit), 1).unwrap()).len();
+    assert_eq!((faults(4), faults(2)), (0, 1), "a span is held against the oracle of its own phase");
+}
