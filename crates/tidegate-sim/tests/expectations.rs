@@ -83,7 +83,7 @@ fn the_oracle_is_found_for_each_phase_and_weighted_with_time() {
         "#,
     )
     .unwrap();
-    scenario.oracle = sweep(&scenario, &[1, 2, 3, 4], &[1]).unwrap().unwrap();
+    scenario.oracle = sweep(&scenario, &[1]).unwrap().unwrap();
     let limits: Vec<u32> = scenario.oracle.iter().map(|oracle| oracle.limit).collect();
     assert_eq!(limits, [4, 2]);
     let goodput = |span| scenario.oracle_goodput(span).unwrap();
