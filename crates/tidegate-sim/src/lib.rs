@@ -13,6 +13,7 @@
 
 mod agenda;
 mod books;
+mod built_in;
 mod canary;
 mod error;
 mod expect;
@@ -29,6 +30,7 @@ mod ready;
 mod report;
 mod rivals;
 mod scenario;
+pub mod scoreboard;
 mod slab;
 mod world;
 

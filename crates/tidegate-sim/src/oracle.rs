@@ -24,7 +24,7 @@ pub fn sweep(scenario: &Scenario, seeds: &[u64]) -> Result<Option<Vec<Oracle>>, 
 }
 
 /// The highest limit that can make a difference.
-fn most(scenario: &Scenario) -> u32 {
+pub(crate) fn most(scenario: &Scenario) -> u32 {
     if scenario.load.is_open() {
         scenario.pool.max.saturating_mul(100)
     } else {

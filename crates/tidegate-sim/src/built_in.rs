@@ -1,0 +1,30 @@
+use crate::{Scenario, SimError};
+
+const TEXTS: &[&str] = &include!(concat!(env!("OUT_DIR"), "/scenarios.rs"));
+
+impl Scenario {
+    /// The scenarios of the folder `scenarios/`, which are part of this crate, by their names.
+    ///
+    /// # Errors
+    ///
+    /// If one of the files is no scenario; a test holds that none is.
+    pub fn built_in() -> Result<Vec<Self>, SimError> {
+        let mut scenarios: Vec<Self> =
+            TEXTS.iter().map(|text| Self::parse(text)).collect::<Result<_, _>>()?;
+        scenarios.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(scenarios)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_is_built_in_and_no_name_is_there_twice() {
+        let names: Vec<String> =
+            Scenario::built_in().unwrap().into_iter().map(|scenario| scenario.name).collect();
+        assert!(names.len() >= 12 && names.contains(&"think_heavy".to_owned()), "{names:?}");
+        assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
+    }
+}

@@ -1,0 +1,134 @@
+use std::collections::BTreeSet;
+
+use super::converge::converge;
+use super::curve::Curve;
+use crate::oracle::most;
+use crate::{Oracle, Policy, ProcessReport, Report, Scenario, SimError, run};
+
+/// A span of a scenario in which nothing changes, and the best fixed limit in it.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Phase {
+    /// Its beginning, in seconds.
+    pub from_s: f64,
+    /// Its end, in seconds.
+    pub to_s: f64,
+    /// The best fixed limit.
+    pub limit: u32,
+    /// What other limits are worth beside it.
+    pub(super) curve: Curve,
+}
+
+/// How one law did in one scenario with one seed.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Score {
+    /// Goodput as a share of what the best fixed limit of each phase gives; `None` without an oracle.
+    pub goodput_of_oracle: Option<f64>,
+    /// Acquires that the pool gave up on.
+    pub timeouts: u32,
+    /// Jobs failed.
+    pub failed_jobs: u32,
+    /// 99th percentile of the time from asking for a permit to the end of the expert, in milliseconds.
+    pub expert_p99_ms: f64,
+    /// 99th percentile of the pool wait, in milliseconds.
+    pub pool_wait_p99_ms: f64,
+    /// For each phase, when the limit of every process came near the best to stay; `None` if one did not.
+    pub converged: Vec<Option<Converged>>,
+    /// The highest limit of the first phase as a multiple of the best one; `None` without an oracle.
+    pub overshoot: Option<f64>,
+    /// Mean limit, weighted with time.
+    pub limit_mean: f64,
+    /// Coefficient of variation of the limit.
+    pub limit_cv: f64,
+    /// Jain's index of the goodputs of the processes; `None` where there is one.
+    pub jain: Option<f64>,
+}
+
+/// The limit came to where a fixed limit's goodput is within 10% of the best, and from then on to the end of the phase never
+/// fell back behind 90% of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Converged {
+    /// Since the phase began.
+    pub seconds: f64,
+    /// Changes of the limit since then, the one that came near included.
+    pub decisions: usize,
+}
+
+impl Score {
+    /// The score of a run of the scenario, against its phases; without phases it is only counted.
+    #[must_use]
+    pub fn of(scenario: &Scenario, phases: &[Phase], report: &Report) -> Self {
+        let figures = &report.whole;
+        let best = scenario.oracle_goodput([0.0, scenario.duration_s]).filter(|best| *best > 0.0);
+        let first = phases.first();
+        Self {
+            goodput_of_oracle: best.map(|best| figures.goodput / best),
+            timeouts: figures.pool_timeouts,
+            failed_jobs: figures.failed_jobs,
+            expert_p99_ms: figures.expert_time.p99 * 1e3,
+            pool_wait_p99_ms: figures.pool_wait.p99 * 1e3,
+            converged: phases.iter().map(|phase| slowest(phase, &report.processes)).collect(),
+            overshoot: first.map(|phase| highest(phase, &report.processes) / f64::from(phase.limit)),
+            limit_mean: figures.limit.mean,
+            limit_cv: figures.limit.cv,
+            jain: (scenario.processes > 1).then_some(figures.jain),
+        }
+    }
+}
+
+/// When the last of the processes came near; `None` if one did not.
+fn slowest(phase: &Phase, processes: &[ProcessReport]) -> Option<Converged> {
+    let mut all = Converged { seconds: 0.0, decisions: 0 };
+    for process in processes {
+        let one = converge(phase, &limits(process))?;
+        all =
+            Converged { seconds: all.seconds.max(one.seconds), decisions: all.decisions.max(one.decisions) };
+    }
+    Some(all)
+}
+
+/// The limit of a process over time: the moments in seconds from which each held.
+#[must_use]
+pub fn limits(process: &ProcessReport) -> Vec<(f64, u32)> {
+    process.limits.iter().map(|change| (change.at.as_secs_f64(), change.limit)).collect()
+}
+
+/// The highest limit of any process in the phase.
+fn highest(phase: &Phase, processes: &[ProcessReport]) -> f64 {
+    let changes = processes.iter().flat_map(|process| &process.limits);
+    let within = changes.filter(|change| change.at.as_secs_f64() < phase.to_s);
+    within.map(|change| f64::from(change.limit)).fold(0.0, f64::max)
+}
+
+impl Phase {
+    /// The phases of a scenario with an oracle, none of one without. What other limits are worth is found by trying them
+    /// with the scenario's first seed.
+    ///
+    /// # Errors
+    ///
+    /// If a run fails.
+    pub fn of(scenario: &Scenario) -> Result<Vec<Self>, SimError> {
+        let Some(&seed) = scenario.seeds.first().filter(|_| !scenario.oracle.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        let most = most(scenario);
+        let ladder = std::iter::successors(Some(1), |limit| {
+            (*limit < most).then(|| (limit + limit.div_ceil(5)).min(most))
+        });
+        let limits: BTreeSet<u32> = ladder.chain(scenario.oracle.iter().map(|oracle| oracle.limit)).collect();
+        let mut goodputs: Vec<(u32, Vec<f64>)> = Vec::new();
+        for limit in limits {
+            let report = run(scenario, &Policy::fixed(limit), seed)?;
+            goodputs.push((limit, report.phases.iter().map(|figures| figures.goodput).collect()));
+        }
+        let phases = scenario.phases().into_iter().zip(&scenario.oracle).enumerate();
+        let phase = |(number, ([from_s, to_s], oracle)): (usize, ([f64; 2], &Oracle))| {
+            let in_phase = goodputs.iter().map(|(limit, goodputs)| (*limit, goodputs[number]));
+            let curve = Curve::new(in_phase, oracle.limit);
+            Self { from_s, to_s, limit: oracle.limit, curve }
+        };
+        Ok(phases.map(phase).collect())
+    }
+}
