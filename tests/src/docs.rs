@@ -19,3 +19,6 @@ mod glossary {}
 
 #[doc = include_str!("../../docs/metrics.md")]
 mod metrics {}
+
+#[doc = include_str!("../../docs/simulate.md")]
+mod simulate {}

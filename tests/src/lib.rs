@@ -8,10 +8,12 @@
 
 #[cfg(doctest)]
 mod docs;
+mod lab;
 mod mariadb;
 mod postgres;
 mod servers;
 
+pub use lab::{Lab, check_bad_input, count, text};
 pub use mariadb::MariaDbDatabase;
 pub use postgres::{PostgresDatabase, postgres_pool};
 pub use servers::{mariadb_url, postgres_url};

@@ -1,109 +1,14 @@
 //! The `tidegate` command from outside: what it prints, writes, leaves behind and returns.
 #![cfg(unix)]
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a helper of these tests that cannot help ends the test"
-)]
+#![expect(clippy::unwrap_used, reason = "a helper of these tests that cannot help ends the test")]
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::OnceLock;
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, PgConnection};
-use tempfile::TempDir;
-use tidegate_tests::{mariadb_url, postgres_url};
+use tidegate_tests::{Lab, check_bad_input, count, mariadb_url, postgres_url, text};
 use url::Url;
-
-/// The command, built once per test process; cargo does nothing if it is up to date.
-fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        // This test stands in <target>/<profile>/deps.
-        let this = std::env::current_exe().unwrap();
-        let folder = this.parent().and_then(Path::parent).unwrap();
-        let profile = match folder.file_name().and_then(|name| name.to_str()).unwrap() {
-            "debug" => "dev",
-            profile => profile,
-        };
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--package", "tidegate-lab", "--profile", profile, "--target-dir"])
-            .arg(folder.parent().unwrap())
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status();
-        assert!(built.unwrap().success(), "the tidegate command does not build");
-        folder.join("tidegate")
-    })
-}
-
-/// The command with a temporary directory of its own, so that what it leaves behind is seen.
-struct Lab {
-    temp: TempDir,
-}
-
-impl Lab {
-    fn new() -> Self {
-        Self { temp: tempfile::tempdir().unwrap() }
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.temp.path().join(name).display().to_string()
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(binary());
-        command.args(args).env("TMPDIR", self.temp.path()).current_dir(self.temp.path());
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        self.command(args).output().unwrap()
-    }
-
-    /// Runs it, expects that exit code, and reads the JSON it wrote.
-    #[track_caller]
-    fn json(&self, args: &[&str], code: i32) -> Value {
-        let path = self.path("run.json");
-        let mut args = args.to_vec();
-        args.extend(["--json", &path]);
-        let output = self.run(&args);
-        assert_eq!(output.status.code(), Some(code), "{}", text(&output.stderr));
-        let json = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-        std::fs::remove_file(path).unwrap();
-        self.check_empty();
-        json
-    }
-
-    #[track_caller]
-    fn check_empty(&self) {
-        let left: Vec<_> =
-            std::fs::read_dir(self.temp.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
-        assert!(left.is_empty(), "left behind: {left:?}");
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn count(value: &Value) -> u64 {
-    value.as_u64().unwrap_or_else(|| panic!("no count: {value}"))
-}
-
-#[track_caller]
-fn check_bad_input(args: &[&str], field: &str) {
-    let lab = Lab::new();
-    let output = lab.run(args);
-    let lines = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{args:?}: {lines}");
-    assert_eq!(lines.lines().count(), 1, "{args:?}: {lines}");
-    let given = format!("error: {field} is ");
-    assert!(lines.starts_with(&given) && lines.contains(", allowed is "), "{args:?}: {lines}");
-    assert!(output.stdout.is_empty());
-    lab.check_empty();
-}
 
 #[test]
 fn bad_input_gets_one_line_and_exit_code_2_and_leaves_nothing() {

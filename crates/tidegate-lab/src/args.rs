@@ -25,6 +25,8 @@ pub(crate) enum Command {
     DeepScan(DeepScanArgs),
     /// Print the connection math of a deployment.
     Plan(PlanArgs),
+    /// Play scenarios in virtual time under the default law and its rivals, and compare them with the best fixed limits.
+    Simulate(SimulateArgs),
 }
 
 #[derive(Debug, Default, Args)]
@@ -110,6 +112,32 @@ pub(crate) struct PlanArgs {
     /// Write the figures to this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Args)]
+#[command(allow_negative_numbers = true)]
+pub(crate) struct SimulateArgs {
+    /// Play the scenario files (*.toml) of this folder instead of those that are built in.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) scenarios: Option<PathBuf>,
+    /// Play only these scenarios, separated by commas.
+    #[arg(long, value_name = "LIST")]
+    pub(crate) only: Option<String>,
+    /// Laws to compare, separated by commas: default, none, fixed:N, or all [default: all].
+    #[arg(long, value_name = "LIST")]
+    pub(crate) laws: Option<String>,
+    /// Play each scenario with the seeds 1 to N [default: 10].
+    #[arg(long, value_name = "N")]
+    pub(crate) seeds: Option<String>,
+    /// Instead of laws, compare the default law with itself with one of these constants halved and doubled; or all.
+    #[arg(long, value_name = "LIST", conflicts_with = "laws")]
+    pub(crate) vary: Option<String>,
+    /// Write the rows of every scenario to this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Write a self-contained HTML page with plots of the limits to this file.
+    #[arg(long, value_name = "FILE.html")]
+    pub(crate) report: Option<PathBuf>,
 }
 
 #[cfg(test)]

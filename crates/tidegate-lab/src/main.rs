@@ -1,7 +1,8 @@
-//! The `tidegate` command: deep-scan jobs on a real connection pool, with and without Tidegate; and the connection math.
+//! The `tidegate` command: deep-scan jobs on a real connection pool, with and without Tidegate; the connection math; and the
+//! scoreboard of laws in virtual time.
 //!
 //! Reading order: `args` (as typed), `scan` and `plan` (as meant), `session` (the whole of `deep-scan`), `run` (one policy),
-//! `jobs`, `gate` and `expert` (the work, and what stands in front of it), `db` (where it runs), `report`.
+//! `jobs`, `gate` and `expert` (the work, and what stands in front of it), `db` (where it runs), `report`; `simulate`.
 
 mod args;
 mod db;
@@ -27,6 +28,7 @@ mod scan;
 mod series;
 mod session;
 mod signals;
+mod simulate;
 mod workload;
 
 use std::io::{Write, stderr, stdout};
@@ -45,6 +47,7 @@ async fn main() -> ExitCode {
     };
     let ended = match &line.command {
         Some(Command::Plan(args)) => plan_cmd::run(args).map(|()| true),
+        Some(Command::Simulate(args)) => simulate::simulate(args).await.map(|()| true),
         Some(Command::DeepScan(args)) => session::deep_scan(args).await,
         None => session::deep_scan(&line.deep_scan).await,
     };

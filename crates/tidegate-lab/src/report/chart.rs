@@ -16,6 +16,9 @@ pub(super) struct Quantity {
     value: fn(&Point) -> Option<f64>,
 }
 
+/// A line without gaps: seconds and values.
+pub(crate) type Piece = Vec<(f64, f64)>;
+
 pub(super) const QUANTITIES: [Quantity; 6] = [
     Quantity {
         title: "Limit",
@@ -89,47 +92,52 @@ impl Quantity {
 
     /// The plot as an SVG element.
     pub(super) fn draw(&self, report: &Report) -> Result<String, Box<dyn Error + Send + Sync>> {
-        let lines: Vec<_> = report.runs.iter().map(|run| self.values(run)).collect();
-        let values = || lines.iter().flatten().filter_map(|(_, value)| *value);
-        let top = values().fold(1.0, f64::max) * 1.05;
-        let last = lines.iter().flatten().map(|(t, _)| *t).fold(1.0, f64::max);
-        let mut svg = String::new();
-        {
-            let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
-            let mut chart = ChartBuilder::on(&area)
-                .margin(8)
-                .x_label_area_size(40)
-                .y_label_area_size(56)
-                .build_cartesian_2d(0.0..last, 0.0..top)
-                .map_err(|err| err.to_string())?;
-            chart
-                .configure_mesh()
-                .disable_x_mesh()
-                .x_labels(6)
-                .y_labels(5)
-                .x_desc("seconds")
-                .label_style(("sans-serif", TEXT_SIZE))
-                .axis_desc_style(("sans-serif", TEXT_SIZE))
-                .light_line_style(TRANSPARENT)
-                .bold_line_style(BLACK.mix(0.15))
-                .x_label_formatter(&|value| tick(*value, last))
-                .y_label_formatter(&|value| tick(*value, top))
-                .draw()
-                .map_err(|err| err.to_string())?;
-            for (run, line) in lines.iter().enumerate() {
-                for piece in pieces(line) {
-                    let style = colour(run).stroke_width(2);
-                    // A line of one point is invisible.
-                    let lone = piece.first().copied().filter(|_| piece.len() == 1);
-                    let dot = lone.map(|point| Circle::new(point, 2, colour(run).filled()));
-                    chart.draw_series(dot).map_err(|err| err.to_string())?;
-                    chart.draw_series(LineSeries::new(piece, style)).map_err(|err| err.to_string())?;
-                }
-            }
-            area.present().map_err(|err| err.to_string())?;
-        }
-        Ok(svg)
+        let lines: Vec<_> = report.runs.iter().map(|run| pieces(&self.values(run))).collect();
+        plot(&lines)
     }
+}
+
+/// Lines over seconds as an SVG element, each in the colour of its place; a line is in pieces where it has gaps.
+pub(crate) fn plot(lines: &[Vec<Piece>]) -> Result<String, Box<dyn Error + Send + Sync>> {
+    let points = || lines.iter().flatten().flatten();
+    let top = points().map(|(_, value)| *value).fold(1.0, f64::max) * 1.05;
+    let last = points().map(|(t, _)| *t).fold(1.0, f64::max);
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
+        let mut chart = ChartBuilder::on(&area)
+            .margin(8)
+            .x_label_area_size(40)
+            .y_label_area_size(56)
+            .build_cartesian_2d(0.0..last, 0.0..top)
+            .map_err(|err| err.to_string())?;
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .x_labels(6)
+            .y_labels(5)
+            .x_desc("seconds")
+            .label_style(("sans-serif", TEXT_SIZE))
+            .axis_desc_style(("sans-serif", TEXT_SIZE))
+            .light_line_style(TRANSPARENT)
+            .bold_line_style(BLACK.mix(0.15))
+            .x_label_formatter(&|value| tick(*value, last))
+            .y_label_formatter(&|value| tick(*value, top))
+            .draw()
+            .map_err(|err| err.to_string())?;
+        for (line, pieces) in lines.iter().enumerate() {
+            for piece in pieces {
+                // A line of one point is invisible.
+                let lone = piece.first().copied().filter(|_| piece.len() == 1);
+                let dot = lone.map(|point| Circle::new(point, 2, colour(line).filled()));
+                chart.draw_series(dot).map_err(|err| err.to_string())?;
+                let series = LineSeries::new(piece.iter().copied(), colour(line).stroke_width(2));
+                chart.draw_series(series).map_err(|err| err.to_string())?;
+            }
+        }
+        area.present().map_err(|err| err.to_string())?;
+    }
+    Ok(svg)
 }
 
 /// Small scales need a decimal, large ones none.
@@ -150,8 +158,8 @@ fn smoothed(raw: &[(f64, Option<f64>)]) -> Vec<(f64, Option<f64>)> {
 }
 
 /// Joins the values to lines, over short gaps: with slow queries nothing may end in an interval, and yet time goes on.
-fn pieces(line: &[(f64, Option<f64>)]) -> Vec<Vec<(f64, f64)>> {
-    let mut pieces: Vec<Vec<(f64, f64)>> = Vec::new();
+fn pieces(line: &[(f64, Option<f64>)]) -> Vec<Piece> {
+    let mut pieces: Vec<Piece> = Vec::new();
     for (t, value) in line.iter().filter_map(|(t, value)| value.map(|value| (*t, value))) {
         match pieces.last_mut() {
             Some(piece) if piece.last().is_some_and(|(before, _)| t - before <= GAP_MAX_S) => {

@@ -21,15 +21,9 @@ pub(crate) fn html(report: &Report) -> Result<String, Failure> {
     push(
         &mut page,
         format_args!(
-            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <meta name=\"color-scheme\" content=\"light dark\">\n\
-             <title>Tidegate deep-scan: {} on {}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
-             <h1>Deep-scan: {}</h1>\n<p class=\"lead\">{}</p>\n",
+            "<h1>Deep-scan: {}</h1>\n<p class=\"lead\">{}</p>\n",
             workload.name,
-            report.machine.database,
-            workload.name,
-            escaped(&sentence(report)),
+            escaped(&sentence(report))
         ),
     );
     push(&mut page, format_args!("<p>{}</p>\n", escaped(&setting(report))));
@@ -45,12 +39,24 @@ pub(crate) fn html(report: &Report) -> Result<String, Failure> {
     for run in &report.runs {
         push_sweep(&mut page, run);
     }
-    page.push_str("</main>\n</body>\n</html>\n");
-    Ok(page)
+    let title = format!("Tidegate deep-scan: {} on {}", workload.name, report.machine.database);
+    Ok(document(&title, &page))
+}
+
+/// A whole page of that title with this content.
+pub(crate) fn document(title: &str, content: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
+         {content}</main>\n</body>\n</html>\n",
+        escaped(title)
+    )
 }
 
 /// Writing to a string cannot fail.
-fn push(page: &mut String, text: std::fmt::Arguments<'_>) {
+pub(crate) fn push(page: &mut String, text: std::fmt::Arguments<'_>) {
     let _ = page.write_fmt(text);
 }
 
@@ -83,15 +89,34 @@ fn setting(report: &Report) -> String {
 }
 
 fn push_table(page: &mut String, report: &Report) {
-    page.push_str("<h2>Figures</h2>\n<div class=\"scroll\" role=\"region\" aria-label=\"Figures per policy\" tabindex=\"0\">\n<table>\n<thead><tr>");
-    for title in table::header() {
+    page.push_str("<h2>Figures</h2>\n");
+    let rows = report.runs.iter().enumerate().map(|(i, run)| (Some(i), table::row(run).to_vec()));
+    push_rows(page, "Figures per policy", &table::header(), rows);
+}
+
+/// A table that scrolls sideways; a row with the number of a line in the plots gets its swatch.
+pub(crate) fn push_rows(
+    page: &mut String,
+    label: &str,
+    header: &[&str],
+    rows: impl IntoIterator<Item = (Option<usize>, Vec<String>)>,
+) {
+    push(
+        page,
+        format_args!(
+            "<div class=\"scroll\" role=\"region\" aria-label=\"{}\" tabindex=\"0\">\n<table>\n<thead><tr>",
+            escaped(label)
+        ),
+    );
+    for title in header {
         push(page, format_args!("<th scope=\"col\">{title}</th>"));
     }
     page.push_str("</tr></thead>\n<tbody>\n");
-    for (i, run) in report.runs.iter().enumerate() {
-        let row = table::row(run);
-        push(page, format_args!("<tr><th scope=\"row\">{}{}</th>", swatch(i), escaped(&row[0])));
-        for cell in &row[1..] {
+    for (line, row) in rows {
+        let Some((first, rest)) = row.split_first() else { continue };
+        let swatch = line.map_or_else(String::new, swatch);
+        push(page, format_args!("<tr><th scope=\"row\">{swatch}{}</th>", escaped(first)));
+        for cell in rest {
             push(page, format_args!("<td>{}</td>", escaped(cell)));
         }
         page.push_str("</tr>\n");
@@ -125,7 +150,7 @@ fn mean(quantity: Quantity, run: &RunReport) -> String {
     quantity.mean(run).map_or_else(|| "no value".to_owned(), |mean| format!("mean {mean:.1}"))
 }
 
-fn swatch(run: usize) -> String {
+pub(crate) fn swatch(run: usize) -> String {
     let RGBColor(r, g, b) = colour(run);
     format!("<i class=\"swatch\" style=\"background:#{r:02x}{g:02x}{b:02x}\"></i>")
 }
@@ -170,6 +195,6 @@ fn push_sweep(page: &mut String, run: &RunReport) {
     page.push_str("</tbody>\n</table>\n</div>\n</details>\n");
 }
 
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

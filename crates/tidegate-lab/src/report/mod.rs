@@ -1,7 +1,7 @@
 //! The figures of all runs, and the forms they are shown in. The structure is the JSON schema, version 1.
 
 mod chart;
-mod html;
+pub(crate) mod html;
 mod sentence;
 mod table;
 
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+pub(crate) use self::chart::{Piece, plot};
 pub(crate) use self::html::html;
 pub(crate) use self::sentence::sentence;
 pub(crate) use self::table::table;

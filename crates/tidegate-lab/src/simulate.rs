@@ -1,0 +1,66 @@
+//! `tidegate simulate` from its command line to its report.
+
+mod crew;
+mod order;
+mod page;
+mod play;
+mod progress;
+mod table;
+
+use std::io::{IsTerminal, stderr};
+use std::thread;
+
+use tokio::sync::oneshot;
+
+use self::order::Order;
+use self::page::page;
+use self::play::{Played, play};
+use self::progress::Progress;
+use crate::args::SimulateArgs;
+use crate::failure::Failure;
+use crate::signals::Signals;
+use crate::{say, say_aside};
+
+/// Plays the scenarios and shows the board.
+///
+/// # Errors
+///
+/// Bad input, before any run; a run that fails; a signal; a report that cannot be written.
+pub(crate) async fn simulate(args: &SimulateArgs) -> Result<(), Failure> {
+    let mut order = Order::from_args(args)?;
+    // The files stay here, where a signal drops them.
+    let (json, report) = (order.json.take(), order.report.take());
+    let mut signals = Signals::listen()?;
+    let (send, receive) = oneshot::channel();
+    // A thread of its own, which ends with the process: on a signal nothing of it has to be cleaned up.
+    thread::Builder::new().name("play".to_owned()).spawn(move || {
+        let progress = Progress::new(stderr().is_terminal());
+        let played = play(&order, &progress);
+        progress.end();
+        // Nobody listens any more after a signal.
+        let _ = send.send((order, played));
+    })?;
+    let (order, played) = tokio::select! {
+        ended = receive => ended.map_err(|_| Failure::work("the thread that plays broke down"))?,
+        signal = signals.next() => return Err(Failure::Interrupted(signal)),
+    };
+    let played = played.map_err(Failure::work)?;
+    show(&order, &played);
+    if let Some(file) = json {
+        file.write(&serde_json::to_string(&played.board)?)?;
+    }
+    if let Some(file) = report {
+        file.write(&page(&played)?)?;
+    }
+    Ok(())
+}
+
+fn show(order: &Order, played: &Played) {
+    let board = &played.board;
+    if order.variations.is_empty() {
+        say(&format!("{}\n{}", table::scenarios(board), table::standings(board)));
+    } else {
+        say(&table::sensitivity(board, &order.variations));
+    }
+    say_aside(&table::cost(&played.cost));
+}

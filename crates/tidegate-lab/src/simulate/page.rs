@@ -1,0 +1,116 @@
+//! The board as a self-contained page.
+
+use tidegate_sim::scoreboard::{Row, ScenarioRows};
+
+use super::play::{Played, Trace};
+use super::table::{self, ROW_HEADER, STANDING_HEADER};
+use crate::failure::Failure;
+use crate::report::html::{document, escaped, push, push_rows, swatch};
+use crate::report::{Piece, plot};
+
+/// More lines than this in one plot cannot be told apart.
+const LINES_MAX: usize = 6;
+
+/// A law whose mean limit is more than so many times the oracle's would press the others to the ground of the plot.
+const TALL: f64 = 5.0;
+
+/// The page.
+///
+/// # Errors
+///
+/// If a plot cannot be drawn.
+pub(crate) fn page(played: &Played) -> Result<String, Failure> {
+    let mut page = String::from("<h1>Scoreboard of the control laws</h1>\n");
+    push(&mut page, format_args!("<p class=\"lead\">{}</p>\n", escaped(&lead(played))));
+    push(
+        &mut page,
+        format_args!("<p>{}.</p>\n<h2>All scenarios, worst case first</h2>\n", table::cost(&played.cost)),
+    );
+    let standings = played.board.standings().into_iter();
+    let rows = standings.map(|standing| (None, table::standing_cells(&standing).to_vec()));
+    push_rows(&mut page, "All scenarios, worst case first", &STANDING_HEADER, rows);
+    for (scenario, traces) in played.board.scenarios.iter().zip(&played.traces) {
+        push_scenario(&mut page, scenario, traces)?;
+    }
+    Ok(document("Tidegate: scoreboard of the control laws", &page))
+}
+
+fn lead(played: &Played) -> String {
+    let best = played.board.standings().into_iter().find(|standing| standing.law != "oracle");
+    let lowest = best.as_ref().and_then(|best| Some((best, best.lowest.as_ref()?)));
+    lowest.map_or_else(
+        || "No scenario has an oracle to compare with.".to_owned(),
+        |(best, (scenario, share))| {
+            let (law, share) = (&best.law, 100.0 * share);
+            format!("The best worst case has {law}: {share:.1}% of the oracle's goodput, in {scenario}.")
+        },
+    )
+}
+
+fn push_scenario(page: &mut String, scenario: &ScenarioRows, traces: &[Trace]) -> Result<(), Failure> {
+    let drawn = drawn(&scenario.laws);
+    push(page, format_args!("<h2>{}</h2>\n", escaped(&scenario.name)));
+    let line = |number: usize| drawn.iter().position(|drawn| *drawn == number);
+    let rows =
+        scenario.laws.iter().enumerate().map(|(number, row)| (line(number), table::cells(row).to_vec()));
+    push_rows(page, &scenario.name, &ROW_HEADER, rows);
+    let lines: Vec<Vec<Piece>> = drawn.iter().map(|number| vec![steps(&traces[*number])]).collect();
+    let svg = plot(&lines).map_err(Failure::work)?;
+    let mean = |number: &usize| {
+        let row = &scenario.laws[*number];
+        format!("{} mean {:.1}", row.law, row.limit_mean)
+    };
+    let label = format!("Limit over time: {}.", drawn.iter().map(mean).collect::<Vec<_>>().join(", "));
+    push(
+        page,
+        format_args!(
+            "<figure>\n<figcaption><strong>Limit</strong> <span>with the first seed</span></figcaption>\n\
+             <div class=\"plot\" role=\"img\" aria-label=\"{}\">{svg}</div>\n<ul class=\"legend\">",
+            escaped(&label)
+        ),
+    );
+    for (line, number) in drawn.iter().enumerate() {
+        push(page, format_args!("<li>{}{}</li>", swatch(line), escaped(&mean(number))));
+    }
+    page.push_str("</ul>\n</figure>\n");
+    Ok(())
+}
+
+/// The rows to draw: the first two, which are the oracle and the default law if both are there, and the best others.
+fn drawn(rows: &[Row]) -> Vec<usize> {
+    let lowest = rows.iter().map(|row| row.limit_mean).fold(f64::INFINITY, f64::min);
+    let reference = rows.first().filter(|row| row.law == "oracle").map_or(lowest, |row| row.limit_mean);
+    let mut others: Vec<usize> =
+        (2..rows.len()).filter(|number| rows[*number].limit_mean <= TALL * reference).collect();
+    let rank = |number: &usize| {
+        let row = &rows[*number];
+        (row.timeouts.median > 0.0, -row.goodput_of_oracle.map_or(0.0, |share| share.median))
+    };
+    others.sort_by(|a, b| {
+        let (a, b) = (rank(a), rank(b));
+        a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
+    });
+    (0..rows.len().min(2)).chain(others).take(LINES_MAX).collect()
+}
+
+/// A limit holds until it is changed.
+fn steps(trace: &Trace) -> Piece {
+    let mut piece: Piece = Vec::new();
+    for &(at, limit) in &trace.limits {
+        piece.extend(piece.last().map(|(_, before)| (at, *before)));
+        piece.push((at, f64::from(limit)));
+    }
+    piece.extend(piece.last().map(|(_, last)| (trace.to_s, *last)));
+    piece
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_holds_until_it_is_changed() {
+        let trace = Trace { limits: vec![(0.0, 10), (2.0, 20)], to_s: 5.0 };
+        assert_eq!(steps(&trace), [(0.0, 10.0), (2.0, 10.0), (2.0, 20.0), (5.0, 20.0)]);
+    }
+}

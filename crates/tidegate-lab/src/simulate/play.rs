@@ -1,0 +1,118 @@
+//! Plays an order: every scenario under every law with every seed.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tidegate_sim::scoreboard::{Board, Phase, Row, Score, limits};
+use tidegate_sim::{Policy, Report, Scenario, SimError, run};
+
+use super::crew::share_out;
+use super::order::Order;
+
+/// What came of an order.
+#[derive(Debug)]
+pub(crate) struct Played {
+    pub(crate) board: Board,
+    /// Beside the rows of the board: how the limits went with the first seed.
+    pub(crate) traces: Vec<Vec<Trace>>,
+    pub(crate) cost: Cost,
+}
+
+/// The limit of one run over time, of its first process: the moments in seconds from which each held.
+#[derive(Clone, Debug)]
+pub(crate) struct Trace {
+    pub(crate) limits: Vec<(f64, u32)>,
+    pub(crate) to_s: f64,
+}
+
+/// What it took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cost {
+    pub(crate) runs: usize,
+    pub(crate) events: u64,
+    pub(crate) virtual_s: f64,
+    pub(crate) elapsed: Duration,
+}
+
+/// How it goes, for those who watch from several threads.
+pub(crate) trait Watch: Sync {
+    fn begin(&self, runs: usize);
+    fn ended(&self, scenario: &str, law: &str);
+}
+
+/// One law on one scenario.
+#[derive(Clone, Copy)]
+struct Pairing<'a> {
+    scenario: &'a Scenario,
+    phases: &'a [Phase],
+    law: &'a Policy,
+}
+
+/// Plays it on all processors.
+///
+/// # Errors
+///
+/// A run that broke a law of conservation, or settings that a limiter refuses.
+pub(crate) fn play(order: &Order, watch: &impl Watch) -> Result<Played, SimError> {
+    let phases = share_out(order.scenarios.len(), |number| Phase::of(&order.scenarios[number]))?;
+    let oracles: Vec<Option<Policy>> = phases.iter().map(|phases| Policy::oracle(phases)).collect();
+    let mut pairings = Vec::new();
+    for ((scenario, phases), oracle) in order.scenarios.iter().zip(&phases).zip(&oracles) {
+        pairings.extend(oracle.iter().chain(&order.laws).map(|law| Pairing { scenario, phases, law }));
+    }
+    let seeds = &order.seeds;
+    watch.begin(pairings.len() * seeds.len());
+    let events = AtomicU64::new(0);
+    let began = Instant::now();
+    let scores = share_out(pairings.len() * seeds.len(), |piece| {
+        let Pairing { scenario, phases, law } = pairings[piece / seeds.len()];
+        let seed = seeds[piece % seeds.len()];
+        let report = run(scenario, law, seed)?;
+        events.fetch_add(report.events, Ordering::Relaxed);
+        watch.ended(&scenario.name, law.name());
+        let trace = (seed == seeds[0]).then(|| Trace::of(&report));
+        Ok((Score::of(scenario, phases, &report), trace))
+    })?;
+    let cost = Cost {
+        runs: scores.len(),
+        events: events.into_inner(),
+        virtual_s: pairings.iter().map(|pairing| pairing.scenario.duration_s).sum::<f64>()
+            * crate::num::to_f64(seeds.len() as u64),
+        elapsed: began.elapsed(),
+    };
+    let (board, traces) = gather(order, &pairings, scores);
+    Ok(Played { board, traces, cost })
+}
+
+/// The runs by scenario and law.
+fn gather(
+    order: &Order,
+    pairings: &[Pairing<'_>],
+    scores: Vec<(Score, Option<Trace>)>,
+) -> (Board, Vec<Vec<Trace>>) {
+    let mut scores = scores.into_iter();
+    let mut rows: Vec<(String, Vec<Row>)> = Vec::new();
+    let mut traces: Vec<Vec<Trace>> = Vec::new();
+    for Pairing { scenario, law, .. } in pairings {
+        let (of_law, first): (Vec<Score>, Vec<Option<Trace>>) =
+            scores.by_ref().take(order.seeds.len()).unzip();
+        if rows.last().is_none_or(|(name, _)| *name != scenario.name) {
+            rows.push((scenario.name.clone(), Vec::new()));
+            traces.push(Vec::new());
+        }
+        if let (Some((_, rows)), Some(traces)) = (rows.last_mut(), traces.last_mut()) {
+            rows.extend(Row::of(law.name(), &of_law));
+            traces.extend(first.into_iter().flatten());
+        }
+    }
+    (Board::new(rows), traces)
+}
+
+impl Trace {
+    fn of(report: &Report) -> Self {
+        Self {
+            limits: report.processes.first().map_or(Vec::new(), limits),
+            to_s: report.whole.to.as_secs_f64(),
+        }
+    }
+}

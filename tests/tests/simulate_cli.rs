@@ -1,0 +1,144 @@
+//! `tidegate simulate` from outside.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a helper of these tests that cannot help ends the test")]
+
+use std::io::Read;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use tidegate_tests::{Lab, check_bad_input, text};
+
+/// A scenario that takes milliseconds.
+const SMALL: &str = r#"
+    name = "small"
+    about = "two jobs in front of a pool of four"
+    seeds = [1]
+    duration_s = 20
+    load = { jobs = 2, experts = 6, queries = 1, think = { mean_ms = 50 } }
+    pool = { max = 4, acquire_timeout_ms = 1000 }
+    database = { query = { mean_ms = 20 } }
+    oracle = [{ limit = 12, goodput = 81 }]
+"#;
+
+/// A lab with that scenario in a folder of its own.
+fn small() -> Lab {
+    let lab = Lab::new();
+    std::fs::create_dir(lab.path("scenarios")).unwrap();
+    std::fs::write(lab.path("scenarios/small.toml"), SMALL).unwrap();
+    lab
+}
+
+fn law<'a>(json: &'a Value, name: &str) -> &'a Value {
+    let laws = json["scenarios"][0]["laws"].as_array().unwrap();
+    laws.iter().find(|law| law["law"] == name).unwrap()
+}
+
+#[test]
+fn bad_input_gets_one_line_and_exit_code_2() {
+    check_bad_input(&["simulate", "--seeds", "0"], "seeds");
+    check_bad_input(&["simulate", "--laws", "magic"], "laws");
+    check_bad_input(&["simulate", "--laws", "default,default"], "laws");
+    check_bad_input(&["simulate", "--only", "nowhere"], "only");
+    check_bad_input(&["simulate", "--vary", "luck"], "vary");
+    check_bad_input(&["simulate", "--scenarios", "missing"], "scenarios");
+    check_bad_input(&["simulate", "--scenarios", "."], "scenarios");
+    check_bad_input(&["simulate", "--json", "missing/board.json"], "json");
+    check_bad_input(&["simulate", "--report", "."], "report");
+}
+
+#[test]
+fn a_file_that_is_no_scenario_is_named() {
+    let lab = small();
+    std::fs::write(lab.path("scenarios/small.toml"), SMALL.replace("max = 4", "max = 0")).unwrap();
+    let output = lab.run(&["simulate", "--scenarios", "scenarios"]);
+    let said = text(&output.stderr);
+    assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{said}");
+    assert!(said.contains("small.toml") && said.contains("max"), "{said}");
+}
+
+#[test]
+fn the_json_has_a_row_for_the_oracle_and_each_law() {
+    let lab = small();
+    let args = ["simulate", "--scenarios", "scenarios", "--laws", "default,fixed:1", "--seeds", "2"];
+    let json = run(&lab, &args);
+    assert_eq!((&json["schema"], &json["scenarios"][0]["name"]), (&1.into(), &"small".into()));
+    let share = |name: &str| law(&json, name)["goodput_of_oracle"]["median"].as_f64().unwrap();
+    assert!(share("oracle") > 0.9 && share("default") > 0.9 && share("fixed:1") < 0.5, "{json}");
+    for key in ["timeouts", "failed_jobs"] {
+        assert!(law(&json, "default")[key]["worst"].is_number(), "{json}");
+    }
+    for key in ["expert_p99_ms", "pool_wait_p99_ms", "limit_cv"] {
+        assert!(law(&json, "default")[key].is_number(), "{json}");
+    }
+    assert!(law(&json, "default")["converge_s"][0].as_f64().unwrap() < 5.0, "{json}");
+    assert!(law(&json, "default")["converge_decisions"][0].as_f64().unwrap() < 10.0, "{json}");
+    assert!(law(&json, "fixed:1")["converge_s"][0].is_null(), "{json}");
+    assert_eq!(run(&lab, &args), json, "a seed replays");
+}
+
+/// Runs it and reads the JSON.
+fn run(lab: &Lab, args: &[&str]) -> Value {
+    let path = lab.path("board.json");
+    let output = lab.run(&[args, &["--json", &path]].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("events a second"), "{}", text(&output.stderr));
+    let json = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    std::fs::remove_file(path).unwrap();
+    json
+}
+
+#[test]
+fn the_built_in_scenarios_are_played_anywhere_and_the_page_needs_nothing_but_itself() {
+    let lab = Lab::new();
+    let args = ["simulate", "--only", "nested,stall", "--laws", "default,none", "--seeds", "1"];
+    let output = lab.run(&[&args[..], &["--report", "board.html"]].concat());
+    let said = text(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("nested\n") && said.contains("worst case first"),
+        "{said}"
+    );
+    let page = std::fs::read_to_string(lab.path("board.html")).unwrap();
+    assert_eq!(page.matches("<svg").count(), 2);
+    let outside = page.replace("http://www.w3.org/2000/svg", "");
+    for link in ["http:", "https:", "<script", "src=", "@import", "url("] {
+        assert!(!outside.contains(link), "{link}");
+    }
+}
+
+#[test]
+fn constants_can_be_varied() {
+    let lab = small();
+    let output =
+        lab.run(&["simulate", "--scenarios", "scenarios", "--vary", "keep,jump_max", "--seeds", "1"]);
+    let said = text(&output.stdout);
+    for part in ["`keep`", "0.6: ", "0.857: ", "`jump_max`", "4: ", "16: "] {
+        assert!(said.contains(part), "no {part:?} in:\n{said}");
+    }
+}
+
+#[test]
+fn a_signal_ends_it_and_leaves_nothing() {
+    let lab = Lab::new();
+    let mut child = lab
+        .command(&[
+            "simulate",
+            "--only",
+            "nested",
+            "--laws",
+            "default",
+            "--seeds",
+            "1000",
+            "--json",
+            "board.json",
+        ])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut errors = child.stderr.take().unwrap();
+    let mut first = [0];
+    errors.read_exact(&mut first).unwrap();
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    lab.check_empty();
+}
