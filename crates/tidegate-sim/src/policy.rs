@@ -87,6 +87,14 @@ impl Policy {
         }
     }
 
+    /// One of each: the default law, no limit, a fixed limit of 20, and every rival.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        let make =
+            |(name, make): &(&str, MakeRival)| Self { name: (*name).to_owned(), law: Law::Rival(*make) };
+        [Self::adaptive(), Self::none(), Self::fixed(20)].into_iter().chain(RIVALS.iter().map(make)).collect()
+    }
+
     /// The names that [`named`](Self::named) knows; LIMIT stands for a number.
     pub fn names() -> impl Iterator<Item = &'static str> {
         ["default", "none", "fixed:LIMIT"].into_iter().chain(RIVALS.iter().map(|(name, _)| *name))
@@ -130,10 +138,10 @@ mod tests {
 
     #[test]
     fn a_policy_is_found_by_its_own_name() {
-        let names = ["default", "none", "fixed:1"].into_iter().chain(RIVALS.iter().map(|(name, _)| *name));
-        for name in names {
-            assert_eq!(Policy::named(name).unwrap().name(), name);
+        for policy in Policy::all() {
+            assert_eq!(Policy::named(policy.name()).unwrap().name(), policy.name());
         }
+        assert_eq!(Policy::all().len(), Policy::names().count());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::{EndedCall, LIMIT_MAX, Rival, whole};
 
 const INITIAL: f64 = 10.0;
 const HIGH_GAIN: f64 = 2.885;
-const CYCLE: [f64; 8] = [1.25, 0.75, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0];
+const GAIN: f64 = 2.0;
 const RATE_ROUNDS: usize = 10;
 const GROWTH: f64 = 1.25;
 const FLAT_ROUNDS: u32 = 3;
@@ -20,14 +20,15 @@ const ROUND_CALLS: f64 = 10.0;
 /// BBR's model as a limit: Cardwell and others, BBR: congestion-based congestion control, ACM Queue 2016, and
 /// draft-cardwell-iccrg-bbr-congestion-control-00.
 ///
-/// The limit is a gain times the product of the highest rate of 10 rounds and the lowest latency of 10 s. Startup has a gain
-/// of 2.885 until the rate has not grown by 25% for 3 rounds; then the surplus drains; then rounds of gain 1.25, 0.75 and six
-/// of 1 follow each other. A lowest latency that is 10 s old is measured anew with 4 permits for 200 ms and a round.
+/// The limit is the window of BBR: a gain times the product of the highest rate of 10 rounds and the lowest latency of 10 s.
+/// At the start the gain is 2.885, until the rate has not grown by 25% for 3 rounds; then the surplus drains; from then on it
+/// is 2. A lowest latency that is 10 s old is measured anew with 4 permits for 200 ms and a round.
 ///
 /// There a round is the trip of a packet and the latency a single trip's; with service times that scatter both would be the
-/// luck of one call. So a round lasts for the smoothed latency and 10 calls here, and its latency is the mean of its calls.
-/// A limiter has no pace, so the gain of the pace is the limit's; the allowance of twice the product, which there only guards
-/// the pacing, is left out. Losses count as nothing, as in BBR's first version.
+/// luck of one call. So a round lasts for the smoothed latency and 10 calls here, and its latency is that of Little's law,
+/// permits out by rate: the mean of the calls that end in it would favour the short ones whenever more are let in.
+/// BBR also paces its packets, and probes with the pace; a limiter has no pace, and its calls end when they end.
+/// Losses count as nothing, as in BBR's first version. Never below 4, which is part of the law.
 #[derive(Debug)]
 pub(super) struct BbrLike {
     limit: f64,
@@ -45,7 +46,7 @@ pub(super) struct BbrLike {
 enum Mode {
     Startup { best: f64, flat: u32 },
     Drain,
-    Cruise { phase: usize },
+    Cruise,
     Probe { is_drained: bool },
 }
 
@@ -53,7 +54,7 @@ enum Mode {
 struct Round {
     since: Timestamp,
     done: f64,
-    latency_sum: f64,
+    in_flight_sum: f64,
     reached_limit: bool,
 }
 
@@ -93,7 +94,7 @@ impl BbrLike {
                 self.rates.pop_front();
             }
         }
-        let latency = round.latency_sum / round.done;
+        let latency = round.in_flight_sum / round.done / rate;
         let is_old = now.since(self.lowest_at) > LATENCY_AGE;
         if latency <= self.lowest || is_old {
             (self.lowest, self.lowest_at) = (latency, now);
@@ -102,7 +103,7 @@ impl BbrLike {
             Mode::Probe { is_drained: false } => Mode::Probe { is_drained: in_flight <= PROBE_LIMIT },
             Mode::Probe { is_drained: true } => {
                 (self.lowest, self.lowest_at) = (latency, now);
-                Mode::Cruise { phase: 0 }
+                Mode::Cruise
             }
             _ if is_old => Mode::Probe { is_drained: false },
             mode => self.next_mode(mode, rate, round.reached_limit, in_flight),
@@ -110,7 +111,7 @@ impl BbrLike {
         let gain = match self.mode {
             Mode::Startup { .. } => HIGH_GAIN,
             Mode::Drain => 1.0,
-            Mode::Cruise { phase } => CYCLE[phase],
+            Mode::Cruise => GAIN,
             Mode::Probe { .. } => 0.0,
         };
         self.limit = (gain * self.product()).clamp(PROBE_LIMIT, LIMIT_MAX);
@@ -122,8 +123,7 @@ impl BbrLike {
             Mode::Startup { flat, .. } if reached_limit && flat + 1 == FLAT_ROUNDS => Mode::Drain,
             Mode::Startup { best, flat } => Mode::Startup { best, flat: flat + u32::from(reached_limit) },
             Mode::Drain if in_flight > self.product() => Mode::Drain,
-            Mode::Cruise { phase } => Mode::Cruise { phase: (phase + 1) % CYCLE.len() },
-            Mode::Drain | Mode::Probe { .. } => Mode::Cruise { phase: 0 },
+            Mode::Cruise | Mode::Drain | Mode::Probe { .. } => Mode::Cruise,
         }
     }
 }
@@ -144,7 +144,7 @@ impl Rival for BbrLike {
         }
         self.smoothed += (latency - self.smoothed) * if self.smoothed > 0.0 { SMOOTHING } else { 1.0 };
         self.round.done += 1.0;
-        self.round.latency_sum += latency;
+        self.round.in_flight_sum += f64::from(call.in_flight_at_end);
         if self.is_round_over(call.now) {
             self.end_round(call.now, call.in_flight_at_end.into());
         }
@@ -156,18 +156,14 @@ mod tests {
     use super::*;
     use crate::rivals::tests::call;
 
-    /// A round of `done` calls of `ms` over `span` ms, with the limit reached; the mode and the limit after it.
-    fn round(law: &mut BbrLike, span: u64, done: u32, ms: u64, in_flight: u32) -> (Mode, u32) {
-        let end = law.round.since + Duration::from_millis(span);
+    /// A second with `done` calls and the limit reached, which `in_flight` permits were out for; mode and limit after it.
+    fn round(law: &mut BbrLike, done: u32, in_flight: u32) -> (Mode, u32) {
+        let end = law.round.since + Duration::from_secs(1);
         law.round.reached_limit = true;
-        for _ in 0..done {
-            law.smoothed = Duration::from_millis(span).as_secs_f64();
-            let end = u64::try_from(end.since_start().as_millis()).unwrap();
-            let mut ended = call(end, ms, in_flight, Outcome::Success);
-            // All but the last: not at the end of the span yet.
-            if law.round.done + 1.0 < f64::from(done) {
-                ended.now = law.round.since;
-            }
+        for number in 1..=done {
+            law.smoothed = 1.0;
+            let mut ended = call(0, 1_000, in_flight, Outcome::Success);
+            ended.now = if number < done { law.round.since } else { end };
             law.ended(&ended);
         }
         (law.mode, law.limit())
@@ -176,54 +172,52 @@ mod tests {
     #[test]
     fn the_formula_by_hand() {
         let mut law = BbrLike::new();
-        // Calls in a second, latency in ms, in flight at its end; mode and limit after it.
+        // Calls in a second, permits out, mode and limit after it; the latency is permits by calls.
         let startup = |best, flat| Mode::Startup { best, flat };
         let rows = [
-            (100, 100, 10, startup(100.0, 0), 28), // 2.885 · 100/s · 0.1 s
-            (280, 100, 28, startup(280.0, 0), 80),
-            (300, 250, 80, startup(280.0, 1), 86), // 2.885 · 300/s · 0.1 s
-            (290, 280, 86, startup(280.0, 2), 86),
-            (305, 280, 86, Mode::Drain, 30),
-            (300, 120, 31, Mode::Drain, 30),
-            (300, 100, 30, Mode::Cruise { phase: 0 }, 38),
-            (315, 110, 38, Mode::Cruise { phase: 1 }, 23), // 0.75 · 315/s · 0.1 s
-            (240, 100, 23, Mode::Cruise { phase: 2 }, 31),
+            (100, 10, startup(100.0, 0), 28), // 2.885 · 100/s · 0.1 s
+            (280, 28, startup(280.0, 0), 80),
+            (300, 75, startup(280.0, 1), 86), // 2.885 · 300/s · 0.1 s
+            (290, 86, startup(280.0, 2), 86),
+            (307, 86, Mode::Drain, 30),
+            (300, 31, Mode::Drain, 30),
+            (300, 30, Mode::Cruise, 61),
+            (318, 61, Mode::Cruise, 63), // 2 · 318/s · 0.1 s
+            (300, 27, Mode::Cruise, 57), // 2 · 318/s · 0.09 s
         ];
-        for (done, ms, in_flight, mode, limit) in rows {
-            assert_eq!(round(&mut law, 1_000, done, ms, in_flight), (mode, limit), "{done} {ms}");
+        for (done, in_flight, mode, limit) in rows {
+            assert_eq!(round(&mut law, done, in_flight), (mode, limit), "{done} {in_flight}");
         }
     }
 
     #[test]
     fn an_old_latency_is_measured_anew_with_four_permits() {
         let mut law = BbrLike::new();
-        law.mode = Mode::Cruise { phase: 2 };
-        let mut modes = Vec::new();
+        law.mode = Mode::Cruise;
         for _ in 0..13 {
-            modes.push(round(&mut law, 1_000, 100, 200, 20).0);
+            assert_eq!(round(&mut law, 100, 20).0, Mode::Cruise, "each was as low as the lowest");
         }
-        assert!(!modes.contains(&Mode::Probe { is_drained: false }), "each was as low as the lowest");
         for _ in 0..10 {
-            assert!(!matches!(round(&mut law, 1_000, 100, 300, 30).0, Mode::Probe { .. }));
+            assert_eq!(round(&mut law, 100, 30).0, Mode::Cruise);
         }
         let probe = |is_drained| (Mode::Probe { is_drained }, 4);
-        assert_eq!(round(&mut law, 1_000, 100, 300, 30), probe(false));
-        assert_eq!(round(&mut law, 1_000, 100, 300, 5), probe(false));
-        assert_eq!(round(&mut law, 1_000, 40, 100, 4), probe(true));
-        // 1.25 · 100/s · 0.15 s: the rates of the probe do not count.
-        assert_eq!(round(&mut law, 1_000, 20, 150, 4), (Mode::Cruise { phase: 0 }, 18));
+        assert_eq!(round(&mut law, 100, 30), probe(false));
+        assert_eq!(round(&mut law, 100, 5), probe(false));
+        assert_eq!(round(&mut law, 40, 4), probe(true));
+        // 2 · 100/s · 4 / 26 s: the rates of the probe do not count.
+        assert_eq!(round(&mut law, 26, 4), (Mode::Cruise, 30));
     }
 
     #[test]
     fn old_rates_are_forgotten_after_ten_rounds() {
         let mut law = BbrLike::new();
-        law.mode = Mode::Cruise { phase: 6 };
-        round(&mut law, 1_000, 200, 100, 20);
+        law.mode = Mode::Cruise;
+        round(&mut law, 200, 20);
         for _ in 0..9 {
-            round(&mut law, 1_000, 100, 100, 20);
+            round(&mut law, 100, 20);
         }
         assert!((law.product() - 20.0).abs() < 1e-9);
-        round(&mut law, 1_000, 100, 100, 20);
+        round(&mut law, 100, 20);
         assert!((law.product() - 10.0).abs() < 1e-9);
     }
 }

@@ -10,7 +10,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// What an interval weighs as against the one after it.
 const MEMORY: f64 = 0.9;
 /// While no maximum shows, and around one so that the curve stays visible.
-const EXPLORE: f64 = 0.1;
+const EXPLORE: f64 = 0.5;
 const EXCITE: f64 = 0.05;
 /// The fit is only trusted near where it was measured.
 const JUMP: f64 = 2.0;
@@ -19,7 +19,7 @@ const JUMP: f64 = 2.0;
 ///
 /// Each interval gives a point (permits out, throughput). A parabola P(n) = a + b·n + c·n² is fitted by least squares with
 /// fading memory, and the limit goes to its vertex −b / 2c. The paper's text was not at hand, only its abstract and accounts
-/// of it. A reading of ours is: the interval of 1 s, a memory of 0.9, a tenth up the slope where the parabola has no maximum,
+/// of it. A reading of ours is: the interval of 1 s, a memory of 0.9, half of the load up the slope where it has no maximum,
 /// jumps of at most a factor of 2, and an excitation of ±5% in turn.
 #[derive(Debug)]
 pub(super) struct HeissWagnerParabola {
@@ -139,8 +139,8 @@ mod tests {
         let mut law = HeissWagnerParabola::new();
         // Permits out, throughput (on 4n − 0.1n², whose vertex is 20), limit after it.
         let rows = [
-            (5.0, 17.5, 6.5),     // 5.5 and up by 1
-            (10.0, 30.0, 10.0),   // 11 and down by 1
+            (5.0, 17.5, 8.5),     // 7.5 and up by 1
+            (10.0, 30.0, 14.0),   // 15 and down by 1
             (30.0, 30.0, 21.0),   // the vertex and up by 5%
             (50.0, -50.0, 23.75), // the vertex is below half the load: 25 and down by 5%
             (8.0, 25.6, 17.0),    // above twice the load: 16 and up by 1
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn without_a_maximum_it_goes_up_the_slope() {
         // n² falls on the left of 0 and rises on the right: c > 0.
-        for (slope, limit) in [(1.0, 44.0 + 2.2), (-1.0, 36.0 + 1.8)] {
+        for (slope, limit) in [(1.0, 60.0 + 3.0), (-1.0, 20.0 + 1.0)] {
             let mut law = HeissWagnerParabola::new();
             for n in [10.0, 20.0] {
                 law.fit.add(n, 1_000.0 + slope * n * (1.0 + 0.001 * slope * n));
