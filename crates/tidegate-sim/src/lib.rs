@@ -32,6 +32,7 @@ mod rivals;
 mod scenario;
 pub mod scoreboard;
 mod slab;
+mod trace;
 mod world;
 
 pub use canary::Canary;
@@ -45,4 +46,5 @@ pub use scenario::{
     Bursts, Database, HotRows, Kind, Knee, LimiterSettings, Load, LoadChange, Oracle, Pool, QueryMode,
     Resize, Scenario, SpeedChange, Tenant, Usl,
 };
+pub use trace::{Trace, TraceCall, TraceOutcome, TraceSettings};
 pub use world::run;

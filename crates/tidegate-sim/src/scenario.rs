@@ -6,8 +6,8 @@ mod pool;
 use serde::Deserialize;
 
 pub use self::database::{Database, HotRows, Knee, SpeedChange, Usl};
-pub(crate) use self::load::Plan;
 pub use self::load::{Bursts, Kind, Load, LoadChange, QueryMode};
+pub(crate) use self::load::{Plan, Recorded};
 pub use self::pool::{Pool, Resize, Tenant};
 use crate::expect::Expectation;
 use crate::{Figures, Report, SimError};

@@ -16,7 +16,7 @@ pub use standing::Standing;
 pub use variation::Variation;
 
 /// The middle of the values, or the mean of the middle two; `None` of nothing.
-fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     let mut sorted: Vec<f64> = values.into_iter().collect();
     sorted.sort_by(f64::total_cmp);
     let upper = sorted.get(sorted.len() / 2)?;

@@ -52,6 +52,8 @@ enum Event {
     Look { process: usize, count: u64 },
     /// The expert's caller waits no longer.
     PatienceEnds(Key),
+    /// The recorded job of this number comes.
+    Recorded(usize),
     /// The pools' size changes.
     Resize(u32),
     /// A job that came by itself and failed is tried again.
@@ -195,6 +197,7 @@ impl<'a> World<'a> {
             Event::Connected(call) => self.connected(call),
             Event::Look { process, count } => self.look(process, count),
             Event::PatienceEnds(expert) => self.patience_ends(expert),
+            Event::Recorded(number) => self.recorded(number),
             Event::Resize(max) => self.resize_pools(max),
             Event::Retry(process) => self.retry(process),
             Event::Served { plan } => self.served(plan),

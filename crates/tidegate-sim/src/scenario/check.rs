@@ -9,7 +9,7 @@ pub(super) const MS_MAX: f64 = 86_400_000.0;
 const MOMENT: f64 = 0.001;
 
 impl Scenario {
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let mut checks = Checks::default();
         checks.count("seeds", self.seeds.len().try_into().unwrap_or(u32::MAX));
         checks.within("duration_s", self.duration_s, 0.1, 86_400.0);

@@ -1,6 +1,7 @@
 use fastrand::Rng;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
+use crate::num::Nanos;
 use crate::random::Span;
 
 /// The jobs of one process; every process has the same load unless a change says otherwise.
@@ -44,10 +45,14 @@ pub struct Load {
     /// How the demand changes, in order of time.
     #[serde(default)]
     pub changes: Vec<LoadChange>,
+    /// Jobs of one expert that were recorded, in order of time; they are not tried again. Only a [`Trace`](crate::Trace) has
+    /// them.
+    #[serde(skip)]
+    pub(crate) recorded: Vec<Recorded>,
 }
 
 /// How an expert's queries follow each other.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum QueryMode {
@@ -106,8 +111,15 @@ pub struct LoadChange {
     pub arrivals_per_s: Option<f64>,
 }
 
+/// A job of one expert that was recorded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Recorded {
+    pub(crate) at: Nanos,
+    pub(crate) plan: Plan,
+}
+
 /// What one expert will do.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Plan {
     pub(crate) think: Span,
     pub(crate) queries: u32,
@@ -159,6 +171,9 @@ impl Load {
 
     /// Whether jobs come by themselves at any time.
     pub(crate) fn is_open(&self) -> bool {
-        self.arrivals_per_s > 0.0 || self.changes.iter().any(|change| change.arrivals_per_s > Some(0.0))
+        let is_recorded = !self.recorded.is_empty();
+        is_recorded
+            || self.arrivals_per_s > 0.0
+            || self.changes.iter().any(|change| change.arrivals_per_s > Some(0.0))
     }
 }

@@ -47,6 +47,7 @@ impl World<'_> {
             self.agenda.plan(0, Event::StartJob { process, slot });
         }
         self.plan_arrival(process);
+        self.plan_recorded(0);
     }
 
     /// The slot starts its next job, or waits for the next burst, or falls silent.
@@ -61,6 +62,18 @@ impl World<'_> {
             let rng = demand.slots[slot].rng.fork();
             self.start_job(process, Origin::Slot(slot), rng);
         }
+    }
+
+    fn plan_recorded(&mut self, number: usize) {
+        if let Some(recorded) = self.scenario.load.recorded.get(number) {
+            self.agenda.plan(recorded.at, Event::Recorded(number));
+        }
+    }
+
+    pub(super) fn recorded(&mut self, number: usize) {
+        let rng = self.processes[0].demand.arrivals.fork();
+        self.start_job(0, Origin::Recorded(number), rng);
+        self.plan_recorded(number + 1);
     }
 
     fn plan_arrival(&mut self, process: usize) {

@@ -37,8 +37,7 @@ pub(super) enum Admission {
 
 impl World<'_> {
     /// A new expert asks the limiter for a permit. It is polled with those that are woken by this event.
-    pub(super) fn ask_permit(&mut self, process: usize, job: Key, mut rng: Rng) -> Key {
-        let plan = self.scenario.load.draw(&mut rng);
+    pub(super) fn ask_permit(&mut self, process: usize, job: Key, plan: Plan, mut rng: Rng) -> Key {
         let patience = plan.patience.map(|patience| patience.nanos(&mut rng));
         let owner = self.process(process);
         owner.tally.experts_asked += 1;

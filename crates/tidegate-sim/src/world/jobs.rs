@@ -23,6 +23,8 @@ pub(super) struct Job {
 pub(super) enum Origin {
     /// It came by itself; it is tried again if it fails.
     Arrival,
+    /// It was recorded: nothing follows it that was not recorded too.
+    Recorded(usize),
     /// The slot's next job follows it.
     Slot(usize),
 }
@@ -30,7 +32,8 @@ pub(super) enum Origin {
 impl World<'_> {
     /// Asks for all experts of a new job at once.
     pub(super) fn start_job(&mut self, process: usize, origin: Origin, mut rng: Rng) {
-        let experts = self.scenario.load.experts;
+        let load = &self.scenario.load;
+        let experts = if let Origin::Recorded(_) = origin { 1 } else { load.experts };
         let job = self.jobs.insert(Job {
             process,
             origin,
@@ -39,7 +42,15 @@ impl World<'_> {
             done: Vec::new(),
             failed_at: None,
         });
-        let asked: Vec<Key> = (0..experts).map(|_| self.ask_permit(process, job, rng.fork())).collect();
+        let mut asked = Vec::new();
+        for _ in 0..experts {
+            let mut rng = rng.fork();
+            let plan = match origin {
+                Origin::Recorded(number) => load.recorded[number].plan,
+                Origin::Arrival | Origin::Slot(_) => load.draw(&mut rng),
+            };
+            asked.push(self.ask_permit(process, job, plan, rng));
+        }
         if let Some(job) = self.jobs.get_mut(job) {
             job.experts = asked;
         }
@@ -88,7 +99,7 @@ impl World<'_> {
         match origin {
             Origin::Slot(slot) => self.agenda.plan(next, Event::StartJob { process, slot }),
             Origin::Arrival if failed_at.is_some() => self.agenda.plan(next, Event::Retry(process)),
-            Origin::Arrival => {}
+            Origin::Arrival | Origin::Recorded(_) => {}
         }
     }
 }
