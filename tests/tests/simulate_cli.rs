@@ -6,7 +6,7 @@ use std::io::Read;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use tidegate_tests::{Lab, check_bad_input, text};
+use tidegate_tests::{Lab, check_bad_input, count, text};
 
 /// A scenario that takes milliseconds.
 const SMALL: &str = r#"
@@ -114,6 +114,62 @@ fn constants_can_be_varied() {
     for part in ["`keep`", "0.6: ", "0.857: ", "`jump_max`", "4: ", "16: "] {
         assert!(said.contains(part), "no {part:?} in:\n{said}");
     }
+}
+
+/// Twenty calls at once that hold two connections each for 100 ms.
+fn trace(first: &str) -> String {
+    let call = r#"{"arrival_ms":0,"queries":2,"mode":"parallel","use_ms":100,"took_ms":400,"outcome":"ok"}"#;
+    format!("{first}\n{}", vec![call; 20].join("\n"))
+}
+
+#[test]
+fn a_trace_is_played_under_another_setting() {
+    let lab = Lab::new();
+    std::fs::write(lab.path("calls"), trace(r#"{"pool":20,"acquire_timeout_ms":250}"#)).unwrap();
+    let args = ["simulate", "--trace", "calls", "--json", "replay.json", "--laws", "none,fixed:5"];
+    let play = |more: &[&str]| -> Value {
+        let output = lab.run(&[&args[..], more].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        serde_json::from_slice(&std::fs::read(lab.path("replay.json")).unwrap()).unwrap()
+    };
+    let row = |json: &Value, number: usize, key: &str| count(&json["laws"][number][key]);
+    let json = play(&[]);
+    assert_eq!((json["laws"][0]["law"].as_str(), row(&json, 0, "done")), (Some("recorded"), 20));
+    assert_eq!((row(&json, 1, "done"), row(&json, 1, "failed")), (20, 0), "{json}");
+    // A pool half as large: some of forty queries at once wait too long; of ten at once none does.
+    let half = play(&["--pool", "10"]);
+    assert!(row(&half, 1, "failed") > 0 && row(&half, 1, "timeouts") > 0, "{half}");
+    assert_eq!((row(&half, 2, "done"), row(&half, 2, "unfinished")), (20, 0), "{half}");
+    let patient = play(&["--pool", "10", "--acquire-timeout", "1s"]);
+    assert_eq!(row(&patient, 1, "done"), 20, "{patient}");
+}
+
+#[test]
+fn a_trace_that_cannot_be_played_is_named() {
+    check_bad_input(&["simulate", "--trace", "missing"], "trace");
+    let lab = Lab::new();
+    std::fs::write(lab.path("calls"), trace("")).unwrap();
+    let output = lab.run(&["simulate", "--trace", "calls", "--pool", "0"]);
+    assert!(text(&output.stderr).starts_with("error: pool is 0, allowed is "), "{output:?}");
+    let output = lab.run(&["simulate", "--trace", "calls", "--pool", "5"]);
+    assert!(text(&output.stderr).starts_with("error: acquire_timeout is absent, allowed is "), "{output:?}");
+    std::fs::write(lab.path("calls"), trace("{}").replace("use_ms", "used")).unwrap();
+    let output = lab.run(&["simulate", "--trace", "calls"]);
+    assert!(text(&output.stderr).contains("line 2 of the trace: unknown field `used`"), "{output:?}");
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_run_is_recorded_and_played_again() {
+    let lab = Lab::new();
+    let args = ["--duration", "2s", "--query-ms", "20", "--policy", "fixed:5", "--trace", "calls"];
+    assert!(lab.run(&[&["deep-scan"][..], &args].concat()).status.success());
+    let output = lab.run(&["simulate", "--trace", "calls", "--laws", "fixed:5", "--json", "replay.json"]);
+    assert!(output.status.success(), "{output:?}");
+    let json: Value = serde_json::from_slice(&std::fs::read(lab.path("replay.json")).unwrap()).unwrap();
+    let done = count(&json["laws"][0]["done"]);
+    assert!(done > 20 && count(&json["laws"][0]["failed"]) == 0, "{json}");
+    assert_eq!((count(&json["laws"][1]["done"]), &json["pool"]), (done, &20.into()), "{json}");
 }
 
 #[test]

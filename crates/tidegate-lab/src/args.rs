@@ -83,6 +83,9 @@ pub(crate) struct DeepScanArgs {
     /// Write a self-contained HTML page with plots to this file.
     #[arg(long, value_name = "FILE.html")]
     pub(crate) report: Option<PathBuf>,
+    /// Write what every expert did to this file, for `simulate --trace`; needs one policy.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Args)]
@@ -123,7 +126,7 @@ pub(crate) struct SimulateArgs {
     /// Play only these scenarios, separated by commas.
     #[arg(long, value_name = "LIST")]
     pub(crate) only: Option<String>,
-    /// Laws to compare, separated by commas: default, none, fixed:N, or all [default: all].
+    /// Laws to compare, separated by commas: default, none, fixed:N, a rival, or all [default: all; default,none for a trace].
     #[arg(long, value_name = "LIST")]
     pub(crate) laws: Option<String>,
     /// Play each scenario with the seeds 1 to N [default: 10].
@@ -132,6 +135,15 @@ pub(crate) struct SimulateArgs {
     /// Instead of laws, compare the default law with itself with one of these constants halved and doubled; or all.
     #[arg(long, value_name = "LIST", conflicts_with = "laws")]
     pub(crate) vary: Option<String>,
+    /// Play the calls recorded in this file instead of scenarios, one JSON object a line; `deep-scan --trace` writes such files.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["scenarios", "only", "seeds", "vary", "report"])]
+    pub(crate) trace: Option<PathBuf>,
+    /// Connections of the pool in front of which a trace is played [default: as recorded].
+    #[arg(long, value_name = "N", requires = "trace")]
+    pub(crate) pool: Option<String>,
+    /// How long that pool lets a caller wait [default: as recorded].
+    #[arg(long, value_name = "TIME", requires = "trace")]
+    pub(crate) acquire_timeout: Option<String>,
     /// Write the rows of every scenario to this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,

@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use tidegate::{Outcome, classify_sqlx};
 use tokio::time::{Instant, sleep};
 
+use crate::calls::{Calls, Held};
 use crate::db::{Conn, Pools, Query};
 use crate::error_kind::ErrorKind;
 use crate::recorder::Recorder;
@@ -19,6 +20,8 @@ pub(crate) struct Bench {
     pub(crate) pools: Pools,
     pub(crate) workload: Workload,
     pub(crate) recorder: Arc<Recorder>,
+    /// What every expert did, if somebody wants to know.
+    pub(crate) calls: Option<Calls>,
 }
 
 /// An expert that failed, and what that says about load.
@@ -36,46 +39,55 @@ impl fmt::Display for ExpertError {
 impl Error for ExpertError {}
 
 impl Bench {
-    /// Does an expert's work.
+    /// Does the work of an expert that was asked for at that moment.
     ///
     /// # Errors
     ///
     /// If one of its queries failed. Parallel queries all end first, so each failure is counted.
-    pub(crate) async fn expert(&self) -> Result<(), ExpertError> {
+    pub(crate) async fn expert(&self, asked: Instant) -> Result<(), ExpertError> {
+        let held = Held::default();
+        let ended = self.work(&held).await;
+        if let Some(calls) = &self.calls {
+            calls.note(&self.workload, asked, held.mean(), ended.is_ok());
+        }
+        ended
+    }
+
+    async fn work(&self, held: &Held) -> Result<(), ExpertError> {
         if !self.workload.think_time.is_zero() {
             sleep(self.workload.think_time).await;
         }
         let queries = self.workload.queries;
         match self.workload.query_mode {
             QueryMode::Parallel => {
-                let ends = join_all((0..queries).map(|_| self.query())).await;
+                let ends = join_all((0..queries).map(|_| self.query(held))).await;
                 ends.into_iter().collect()
             }
             QueryMode::Sequential => {
                 for _ in 0..queries {
-                    self.query().await?;
+                    self.query(held).await?;
                 }
                 Ok(())
             }
-            QueryMode::Nested => self.nested(queries).await,
+            QueryMode::Nested => self.nested(queries, held).await,
         }
     }
 
-    async fn query(&self) -> Result<(), ExpertError> {
-        let (conn, query) = self.begin().await?;
-        self.end(conn, query).await
+    async fn query(&self, held: &Held) -> Result<(), ExpertError> {
+        let (conn, query) = self.begin(held).await?;
+        self.end(conn, query, held).await
     }
 
     /// The first query holds its connection while the others, one after another, need a second one.
-    async fn nested(&self, queries: u32) -> Result<(), ExpertError> {
-        let (conn, query) = self.begin().await?;
+    async fn nested(&self, queries: u32, held: &Held) -> Result<(), ExpertError> {
+        let (conn, query) = self.begin(held).await?;
         for _ in 1..queries {
-            self.query().await?;
+            self.query(held).await?;
         }
-        self.end(conn, query).await
+        self.end(conn, query, held).await
     }
 
-    async fn begin(&self) -> Result<(Conn, Query), ExpertError> {
+    async fn begin(&self, held: &Held) -> Result<(Conn, Query), ExpertError> {
         let recorder = &self.recorder;
         recorder.query_began();
         let query = Query::random(&self.workload, recorder.elapsed());
@@ -83,12 +95,17 @@ impl Bench {
         let acquired = self.pools.acquire().await;
         recorder.pool_waited(asked.elapsed());
         let mut conn = acquired.map_err(|err| self.failed(&err))?;
+        let began = Instant::now();
         self.pools.hold(&mut conn, &query).await.map_err(|err| self.failed(&err))?;
+        held.begun(began.elapsed());
         Ok((conn, query))
     }
 
-    async fn end(&self, conn: Conn, query: Query) -> Result<(), ExpertError> {
-        self.pools.finish(conn, &query, &self.recorder).await.map_err(|err| self.failed(&err))
+    async fn end(&self, conn: Conn, query: Query, held: &Held) -> Result<(), ExpertError> {
+        let began = Instant::now();
+        self.pools.finish(conn, &query, &self.recorder).await.map_err(|err| self.failed(&err))?;
+        held.ended(began.elapsed());
+        Ok(())
     }
 
     fn failed(&self, err: &sqlx::Error) -> ExpertError {
@@ -119,8 +136,8 @@ mod tests {
         database.create(&Target::Embedded).await.unwrap();
         let pools = database.open(&workload).await.unwrap();
         let recorder = Arc::new(Recorder::new(Instant::now(), MS(10_000)));
-        let bench = Bench { pools, workload, recorder };
-        let ended = bench.expert().await;
+        let bench = Bench { pools, workload, recorder, calls: Some(Calls::begin()) };
+        let ended = bench.expert(Instant::now()).await;
         bench.pools.close().await;
         let tally = bench.recorder.totals();
         assert_eq!(tally.queries, 2);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tidegate::{DecisionRecord, LimitLayer, Limiter};
+use tokio::time::Instant;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::util::BoxCloneService;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
@@ -12,8 +13,8 @@ use crate::failure::Failure;
 use crate::policy::Policy;
 use crate::scan::Bounds;
 
-/// Runs one expert per call.
-pub(crate) type ExpertService = BoxCloneService<(), (), ExpertError>;
+/// Runs one expert per call, which says when it was asked for.
+pub(crate) type ExpertService = BoxCloneService<Instant, (), ExpertError>;
 
 /// The service of one run, with what can be read off it.
 #[derive(Debug)]
@@ -40,11 +41,11 @@ impl Gate {
         let jobs = bench.workload.jobs;
         let expert = {
             let bench = Arc::clone(bench);
-            service_fn(move |()| {
+            service_fn(move |asked| {
                 let bench = Arc::clone(&bench);
                 async move {
                     let _counted = bench.recorder.count_in_flight();
-                    bench.expert().await
+                    bench.expert(asked).await
                 }
             })
         };

@@ -88,7 +88,7 @@ async fn expert(
         Some(Err(_)) => return ExpertEnd::Failed,
         Some(Ok(())) => recorder.queue_waited(asked.elapsed()),
     }
-    match tower::Service::call(&mut service, ()).await {
+    match tower::Service::call(&mut service, asked).await {
         Ok(()) => ExpertEnd::Done { counted: recorder.expert_done(asked) },
         Err(_) => ExpertEnd::Failed,
     }
@@ -111,7 +111,7 @@ mod tests {
     fn service(limit: usize, fails: u32) -> (ExpertService, Arc<AtomicU32>) {
         let begun = Arc::new(AtomicU32::new(0));
         let count = Arc::clone(&begun);
-        let service = service_fn(move |()| {
+        let service = service_fn(move |_asked| {
             let number = count.fetch_add(1, Ordering::Relaxed);
             async move {
                 if number == fails {
@@ -159,7 +159,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_expert_that_fails_after_the_end_still_fails_its_job() {
         let recorder = Recorder::new(Instant::now(), MS(50));
-        let slow_failure = service_fn(|()| async {
+        let slow_failure = service_fn(|_asked| async {
             tokio::time::sleep(MS(100)).await;
             Err(ExpertError { outcome: Outcome::Overload })
         });

@@ -5,6 +5,7 @@
 //! `jobs`, `gate` and `expert` (the work, and what stands in front of it), `db` (where it runs), `report`; `simulate`.
 
 mod args;
+mod calls;
 mod db;
 mod error_kind;
 mod expert;

@@ -60,12 +60,12 @@ pub(crate) async fn run_best(
     }
     let best = ranked(&finals).next().unwrap_or(workload.pool);
     sweep.extend(finals);
-    let measured = run(database, workload, Policy::Fixed(best), Bounds::default(), watch).await?;
+    let measured = run(database, workload, Policy::Fixed(best), Bounds::default(), None, watch).await?;
     Ok((best, sweep, measured))
 }
 
 async fn attempt(database: &Database, workload: &Workload, limit: u32) -> Result<Trial, Failure> {
-    let measured = run(database, workload, Policy::Fixed(limit), Bounds::default(), |_| ()).await?;
+    let measured = run(database, workload, Policy::Fixed(limit), Bounds::default(), None, |_| ()).await?;
     let seconds = measured.duration.as_secs_f64();
     Ok(Trial {
         limit,

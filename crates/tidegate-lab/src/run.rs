@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
+use crate::calls::Calls;
 use crate::db::Database;
 use crate::expert::Bench;
 use crate::failure::Failure;
@@ -24,6 +25,8 @@ pub(crate) struct Measured {
     pub(crate) tally: Tally,
     pub(crate) series: Vec<Point>,
     pub(crate) changes: Vec<Change>,
+    /// What every expert did, if that was asked for.
+    pub(crate) trace: Option<String>,
 }
 
 /// How a run goes, for those who watch.
@@ -37,7 +40,7 @@ pub(crate) struct Glimpse {
 /// Beyond what the longest expert can need, a job that still runs is hanging.
 const DRAIN_MARGIN: Duration = Duration::from_secs(10);
 
-/// Runs the workload under the policy and shows each point to `watch`.
+/// Runs the workload under the policy, notes what every expert did in `calls`, and shows each point to `watch`.
 ///
 /// # Errors
 ///
@@ -47,11 +50,12 @@ pub(crate) async fn run(
     workload: &Workload,
     policy: Policy,
     bounds: Bounds,
+    calls: Option<Calls>,
     mut watch: impl FnMut(Glimpse),
 ) -> Result<Measured, Failure> {
     let pools = database.open(workload).await?;
     let recorder = Arc::new(Recorder::new(Instant::now(), workload.duration));
-    let bench = Arc::new(Bench { pools, workload: workload.clone(), recorder: Arc::clone(&recorder) });
+    let bench = Arc::new(Bench { pools, workload: workload.clone(), recorder: Arc::clone(&recorder), calls });
     let gate = Gate::new(&bench, policy, bounds)?;
     let mut sampler = Sampler::new(&bench);
 
@@ -72,7 +76,8 @@ pub(crate) async fn run(
     drain(&mut jobs, &recorder, workload).await?;
     bench.pools.close().await;
     let (series, changes) = sampler.into_parts();
-    Ok(Measured { duration: workload.duration, tally: recorder.totals(), series, changes })
+    let trace = bench.calls.as_ref().map(|calls| calls.text(workload)).transpose()?;
+    Ok(Measured { duration: workload.duration, tally: recorder.totals(), series, changes, trace })
 }
 
 /// Follows the jobs that still run to their end; they begin no more experts.

@@ -20,6 +20,7 @@ pub(crate) struct Scan {
     pub(crate) bounds: Bounds,
     pub(crate) json: Option<OutFile>,
     pub(crate) report: Option<OutFile>,
+    pub(crate) trace: Option<OutFile>,
 }
 
 /// Where the adaptive limit may move.
@@ -71,10 +72,16 @@ impl Scan {
             |field, path: &Option<_>| path.as_deref().map(|path| OutFile::prepare(field, path)).transpose();
         let json = faults.take(out("json", &args.json)).flatten();
         let report = faults.take(out("report", &args.report)).flatten();
+        let trace = faults.take(out("trace", &args.trace)).flatten();
+        if let (Some(_), Some(policies)) = (&trace, &policies) {
+            let given = args.policy.as_deref().unwrap_or(DEFAULT_POLICIES);
+            let is_one = policies.len() == 1 && policies[0] != Policy::Oracle;
+            faults.require(is_one, "policy", given, "one policy other than oracle where a trace is written");
+        }
         faults.check()?;
         match (target, workload, policies) {
             (Some(target), Some(workload), Some(policies)) => {
-                Ok(Self { target, workload, policies, bounds, json, report })
+                Ok(Self { target, workload, policies, bounds, json, report, trace })
             }
             // Each of them is missing only with a fault, which was returned above.
             _ => Err(faults),

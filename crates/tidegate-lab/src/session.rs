@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, stderr};
 
 use crate::args::DeepScanArgs;
+use crate::calls::Calls;
 use crate::db::Database;
 use crate::failure::Failure;
 use crate::machine::Machine;
@@ -57,6 +58,11 @@ pub(crate) async fn deep_scan(args: &DeepScanArgs) -> Result<bool, Failure> {
     if let Some(file) = scan.report.take() {
         file.write(&html(&report)?)?;
     }
+    if let (Some(file), Some(trace)) =
+        (scan.trace.take(), report.runs.iter().find_map(|run| run.trace.as_ref()))
+    {
+        file.write(trace)?;
+    }
     Ok(report.adaptive_connection_errors() == 0)
 }
 
@@ -92,7 +98,10 @@ async fn measure_policy(
                 run_best(database, workload, |step| progress.sweep(step), show).await?;
             RunReport::new(policy, &measured).with_sweep(best, sweep)
         }
-        _ => RunReport::new(policy, &run(database, workload, policy, scan.bounds, show).await?),
+        _ => {
+            let calls = scan.trace.as_ref().map(|_| Calls::begin());
+            RunReport::new(policy, &run(database, workload, policy, scan.bounds, calls, show).await?)
+        }
     };
     progress.end(run_report.summary());
     Ok(run_report)

@@ -5,6 +5,7 @@ mod order;
 mod page;
 mod play;
 mod progress;
+mod replay;
 mod table;
 
 use std::io::{IsTerminal, stderr};
@@ -27,23 +28,19 @@ use crate::{say, say_aside};
 ///
 /// Bad input, before any run; a run that fails; a signal; a report that cannot be written.
 pub(crate) async fn simulate(args: &SimulateArgs) -> Result<(), Failure> {
+    if args.trace.is_some() {
+        return replay::replay(args).await;
+    }
     let mut order = Order::from_args(args)?;
     // The files stay here, where a signal drops them.
     let (json, report) = (order.json.take(), order.report.take());
-    let mut signals = Signals::listen()?;
-    let (send, receive) = oneshot::channel();
-    // A thread of its own, which ends with the process: on a signal nothing of it has to be cleaned up.
-    thread::Builder::new().name("play".to_owned()).spawn(move || {
+    let (order, played) = unless_stopped(move || {
         let progress = Progress::new(stderr().is_terminal());
         let played = play(&order, &progress);
         progress.end();
-        // Nobody listens any more after a signal.
-        let _ = send.send((order, played));
-    })?;
-    let (order, played) = tokio::select! {
-        ended = receive => ended.map_err(|_| Failure::work("the thread that plays broke down"))?,
-        signal = signals.next() => return Err(Failure::Interrupted(signal)),
-    };
+        (order, played)
+    })
+    .await?;
     let played = played.map_err(Failure::work)?;
     show(&order, &played);
     if let Some(file) = json {
@@ -53,6 +50,20 @@ pub(crate) async fn simulate(args: &SimulateArgs) -> Result<(), Failure> {
         file.write(&page(&played)?)?;
     }
     Ok(())
+}
+
+/// Does the work on a thread of its own, which ends with the process: on a signal nothing of it has to be cleaned up.
+async fn unless_stopped<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    let mut signals = Signals::listen()?;
+    let (send, receive) = oneshot::channel();
+    thread::Builder::new().name("play".to_owned()).spawn(move || {
+        // Nobody listens any more after a signal.
+        let _ = send.send(work());
+    })?;
+    tokio::select! {
+        done = receive => done.map_err(|_| Failure::work("the thread that plays broke down")),
+        signal = signals.next() => Err(Failure::Interrupted(signal)),
+    }
 }
 
 fn show(order: &Order, played: &Played) {

@@ -79,6 +79,9 @@ pub(crate) struct RunReport {
     pub(crate) limit: LimitReport,
     pub(crate) series: Vec<Point>,
     pub(crate) decisions: Vec<Change>,
+    /// What every expert did, for a file of its own.
+    #[serde(skip)]
+    pub(crate) trace: Option<String>,
     /// The limit the oracle chose.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) oracle_limit: Option<u32>,
@@ -166,6 +169,7 @@ impl RunReport {
             limit: LimitReport::of(&measured.series, &measured.changes),
             series: measured.series.clone(),
             decisions: measured.changes.clone(),
+            trace: measured.trace.clone(),
             oracle_limit: None,
             oracle_sweep: None,
         }

@@ -76,6 +76,7 @@ fn every_bad_field_is_reported_at_once() {
         max_limit: text("NaN"),
         json: Some("/nowhere/at/all.json".into()),
         report: Some("/".into()),
+        trace: Some("/nowhere/calls".into()),
     };
     let starts = [
         "database_url is ftp://host/x, allowed is postgres://",
@@ -94,8 +95,19 @@ fn every_bad_field_is_reported_at_once() {
         "max_limit is NaN, allowed is",
         "json is /nowhere/at/all.json, allowed is",
         "report is /, allowed is",
+        "trace is /nowhere/calls, allowed is",
     ];
     check_faults(&args, &starts);
+}
+
+#[test]
+fn a_trace_is_of_one_policy() {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = Some(folder.path().join("calls.jsonl"));
+    let both = DeepScanArgs { policy: text("none,adaptive"), trace, ..DeepScanArgs::default() };
+    check_faults(&both, &["policy is none,adaptive, allowed is one policy other than oracle"]);
+    let one = DeepScanArgs { policy: text("none"), ..both };
+    assert!(Scan::from_args(&one).unwrap().trace.is_some());
 }
 
 #[test]

@@ -95,7 +95,7 @@ fn read(folder: &Path) -> Result<Vec<Scenario>, Fault> {
     paths.iter().map(scenario).collect()
 }
 
-fn laws(text: &str) -> Result<Vec<Policy>, Fault> {
+pub(crate) fn laws(text: &str) -> Result<Vec<Policy>, Fault> {
     if text.trim() == "all" {
         return Ok(Policy::all());
     }

@@ -31,7 +31,7 @@ pub(super) const STANDING_HEADER: [&str; 7] = [
 ];
 
 /// Nobody sets a limit of so much; it stands for "no limit".
-const LIMIT_MAX: f64 = 1e6;
+pub(super) const LIMIT_MAX: f64 = 1e6;
 
 /// The rows of each scenario under its name.
 pub(crate) fn scenarios(board: &Board) -> String {
@@ -81,7 +81,7 @@ pub(crate) fn cost(cost: &Cost) -> String {
     )
 }
 
-fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+pub(super) fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_preset(presets::ASCII_MARKDOWN).set_header(header);
     for column in table.column_iter_mut().skip(1) {
@@ -135,7 +135,7 @@ fn per_cent(share: Option<f64>) -> String {
     number(share.map(|share| 100.0 * share), 1)
 }
 
-fn number(value: Option<f64>, decimals: usize) -> String {
+pub(super) fn number(value: Option<f64>, decimals: usize) -> String {
     value.map_or_else(dash, |value| format!("{value:.decimals$}"))
 }
 
