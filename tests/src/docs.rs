@@ -20,5 +20,8 @@ mod glossary {}
 #[doc = include_str!("../../docs/metrics.md")]
 mod metrics {}
 
+#[doc = include_str!("../../docs/rivals.md")]
+mod rivals {}
+
 #[doc = include_str!("../../docs/simulate.md")]
 mod simulate {}

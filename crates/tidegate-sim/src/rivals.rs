@@ -204,6 +204,15 @@ mod tests {
         assert_eq!(names.len(), RIVALS.len());
     }
 
+    #[test]
+    fn every_rival_is_in_the_documentation_and_nobody_else() {
+        let page = include_str!("../../../docs/rivals.md");
+        let documented: Vec<&str> =
+            page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+        let names: Vec<&str> = RIVALS.iter().map(|(name, _)| *name).collect();
+        assert_eq!(documented, names);
+    }
+
     /// Whatever comes, a limit of 0 would let nobody in for ever, and nothing would end to raise it.
     #[test]
     fn no_rival_falls_below_one_or_rises_without_bound() {
