@@ -69,7 +69,9 @@ use self::word::Word;
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering, lock};
 use crate::{OverloadReason, Overloaded};
 
+/// What a hand-over changes stands together, on a pair of cache lines that nothing else is on.
 #[derive(Debug)]
+#[repr(C, align(128))]
 pub(crate) struct Gate {
     word: AtomicU64,
     limit: AtomicU32,

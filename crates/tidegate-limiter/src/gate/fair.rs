@@ -49,8 +49,6 @@ pub(super) struct Flows {
     tracked: u32,
     /// The most permits a call is given.
     limit: u32,
-    /// Permits that plain waiters want. The plain flow joins the others only while they wait too.
-    pub(super) plain_wanted: u32,
 }
 
 #[derive(Debug)]
@@ -100,7 +98,6 @@ impl Default for Flows {
             done: VecDeque::new(),
             tracked: 0,
             limit: u32::MAX,
-            plain_wanted: 0,
         }
     }
 }
@@ -287,21 +284,21 @@ impl Flows {
     /// The permits that go to others before a call of this flow that wants so many, by estimate.
     ///
     /// All that wait at a higher priority, and of its own priority those due before it, which are never more than all. What
-    /// lower priorities get for their floor meanwhile is left out, as is what comes later.
-    pub(super) fn ahead(&self, id: FlowId, wanted: u32) -> u64 {
+    /// lower priorities get for their floor meanwhile is left out, as is what comes later. The plain flow, in which so many
+    /// wait, joins the others only at a turn.
+    pub(super) fn ahead(&self, id: FlowId, wanted: u32, plain_waiting: u32) -> u64 {
         let flow = &self.flows[id as usize];
         let higher: u64 = Priority::ALL
             .into_iter()
             .filter(|&other| other > flow.priority)
             .map(|other| self.levels[other as usize].wanted())
             .sum();
-        let plain = u64::from(self.plain_wanted);
+        let plain = u64::from(plain_waiting);
         let level = &self.levels[flow.priority as usize];
         match flow.priority {
             Priority::Low => higher + plain + level.ahead(flow, wanted, 0, 0),
             Priority::Normal => {
                 let plain_flow = self.get(PLAIN);
-                // It joins its level only at a turn.
                 let share = if plain > 0 && plain_flow.waiting == 0 { plain_flow.share } else { 0 };
                 higher + level.ahead(flow, wanted, plain, share)
             }
@@ -309,9 +306,9 @@ impl Flows {
         }
     }
 
-    /// The permits that all waiting calls want.
+    /// The permits that all bounded calls want.
     pub(super) fn wanted(&self) -> u64 {
-        self.levels.iter().map(Level::wanted).sum::<u64>() + u64::from(self.plain_wanted)
+        self.levels.iter().map(Level::wanted).sum()
     }
 
     pub(super) fn get(&self, id: FlowId) -> &Flow {

@@ -66,7 +66,9 @@ pub(super) enum State {
     Refused(OverloadReason),
 }
 
+/// On a cache line of its own: the thread that comes to wait, the one that hands over and the next in line are often three.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(super) struct Node {
     pub(super) waker: Option<Waker>,
     /// When it came, in nanoseconds since the limiter was built; only of bounded waiters.
@@ -81,6 +83,7 @@ pub(super) struct Node {
     pub(super) is_bounded: bool,
 }
 
+/// The neighbours in a line. What is before the first of a line is not kept up: to hand over to it touches no other waiter.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Link {
     previous: u32,
@@ -105,18 +108,30 @@ impl Node {
 }
 
 /// The waiters of all lines in one arena: joining reuses a vacant node, leaving from anywhere is O(1).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Nodes {
     nodes: Vec<Node>,
-    vacant: Vec<u32>,
+    /// The node vacated last; the one vacated before it is next after it.
+    vacant: u32,
 }
 
 impl Nodes {
+    pub(super) const fn new() -> Self {
+        Self { nodes: Vec::new(), vacant: NONE }
+    }
+
     pub(super) fn insert(&mut self, node: Node) -> u32 {
-        if let Some(index) = self.vacant.pop() {
-            self.nodes[index as usize] = node;
-            return index;
+        let index = self.vacant;
+        if index == NONE {
+            return self.append(node);
         }
+        self.vacant = self.next(By::Turn, index);
+        self.nodes[index as usize] = node;
+        index
+    }
+
+    #[cold]
+    fn append(&mut self, node: Node) -> u32 {
         self.nodes.push(node);
         // Four billion waiting futures do not fit into memory.
         u32::try_from(self.nodes.len() - 1).unwrap_or(NONE)
@@ -124,14 +139,16 @@ impl Nodes {
 
     /// The node may be used again; its waker, to be dropped outside the lock.
     pub(super) fn vacate(&mut self, index: u32) -> Option<Waker> {
-        self.vacant.push(index);
+        self.vacate_woken(index);
         self.get(index).waker.take()
     }
 
     /// The same of a node whose waker was taken.
     #[inline]
     pub(super) fn vacate_woken(&mut self, index: u32) {
-        self.vacant.push(index);
+        let next = self.vacant;
+        self.get(index).links[By::Turn as usize].next = next;
+        self.vacant = index;
     }
 
     pub(super) fn get(&mut self, index: u32) -> &mut Node {
@@ -157,13 +174,16 @@ impl Nodes {
 
     pub(super) fn unlink(&mut self, line: &mut Ends, by: By, index: u32) {
         let Link { previous, next } = self.peek(index).links[by as usize];
-        match previous {
-            NONE => line.head = next,
-            previous => self.get(previous).links[by as usize].next = next,
+        let is_first = line.head == index;
+        if is_first {
+            line.head = next;
+        } else {
+            self.get(previous).links[by as usize].next = next;
         }
         match next {
-            NONE => line.tail = previous,
-            next => self.get(next).links[by as usize].previous = previous,
+            NONE => line.tail = if is_first { NONE } else { previous },
+            next if !is_first => self.get(next).links[by as usize].previous = previous,
+            _ => {}
         }
     }
 }
