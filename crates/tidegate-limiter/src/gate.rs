@@ -38,6 +38,7 @@
 //! `set_limit` stores the limit, then changes the word. A fast taker changes the word, then looks at the limit again: if
 //! its change came after, it sees the new limit and undoes the change before anybody holds a permit.
 
+mod answers;
 mod classed;
 mod control;
 mod fair;
@@ -53,16 +54,17 @@ mod loom_tests;
 mod tests;
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use tidegate_core::MAX_LIMIT;
 
+use self::answers::{Answer, Answers};
 pub(crate) use self::control::Observation;
-use self::fair::FlowId;
 use self::fair::PLAIN;
 pub(crate) use self::hold::Hold;
 pub(crate) use self::nodes::{Kind, Ticket};
-use self::queue::{Answer, Queue};
+use self::queue::Queue;
 pub(crate) use self::queue::{QueueConfig, QueueLimit};
 pub(crate) use self::sojourn::nanos;
 use self::word::Word;
@@ -85,6 +87,7 @@ pub(crate) struct Gate {
     is_full: AtomicBool,
     /// Whether the driver sleeps, or is about to; changed under the lock, and set before `GATED` is.
     is_asleep: AtomicBool,
+    answers: Arc<Answers>,
     queue: Mutex<Queue>,
 }
 
@@ -123,8 +126,6 @@ enum Granted {
     /// Nobody: those who wait, if any, cannot be served now.
     Nobody,
     One(Option<Waker>),
-    /// The last one who waited for anything; the fast path is open again.
-    Last(Option<Waker>),
 }
 
 impl Gate {
@@ -132,6 +133,7 @@ impl Gate {
     pub(crate) const ADMITTED_MODULUS: u32 = Word::ADMITTED_MODULUS;
 
     pub(crate) fn new(limit: u32, queue: QueueConfig) -> Self {
+        let answers = Arc::new(Answers::new());
         Self {
             word: AtomicU64::new(0),
             limit: AtomicU32::new(limit.clamp(1, MAX_LIMIT)),
@@ -140,7 +142,8 @@ impl Gate {
             aged: AtomicU32::new(0),
             is_full: AtomicBool::new(false),
             is_asleep: AtomicBool::new(false),
-            queue: Mutex::new(Queue::new(queue)),
+            queue: Mutex::new(Queue::new(queue, Arc::clone(&answers))),
+            answers,
         }
     }
 
@@ -193,20 +196,25 @@ impl Gate {
     ///
     /// Without a waker the ticket must be polled before it can wake anybody.
     pub(crate) fn enter(&self, kind: Kind, line: Line, mut waker: Option<Waker>) -> Entry {
-        // A waker that is not needed is dropped by the caller's frame, outside the lock.
-        self.gated(|queue| {
-            if queue.is_open_to(line == Line::First) && self.take_gated(kind, 1) {
-                return Entry::Admitted(Hold::PLAIN);
-            }
-            if queue.is_closed && line == Line::Ordinary && kind == Kind::Permit {
-                return Entry::Refused(queue.refusal(OverloadReason::Closed));
-            }
-            queue.held_back |= !queue.is_braked;
-            Entry::Queued(match line {
-                Line::First => queue.push_first(waker.take()),
-                Line::Ordinary => queue.push_plain(kind, waker.take()),
-            })
-        })
+        // A waker that is not needed is dropped by this frame, outside the lock.
+        let mut queue = lock(&self.queue);
+        self.shut();
+        if queue.is_open_to(line == Line::First) && self.take_gated(kind, 1) {
+            self.leave(queue);
+            return Entry::Admitted(Hold::PLAIN);
+        }
+        if queue.is_closed && line == Line::Ordinary && kind == Kind::Permit {
+            let refusal = queue.refusal(OverloadReason::Closed);
+            self.leave(queue);
+            return Entry::Refused(refusal);
+        }
+        queue.held_back |= !queue.is_braked;
+        let ticket = match line {
+            Line::First => queue.push_first(waker.take()),
+            Line::Ordinary => queue.push_plain(kind, waker.take()),
+        };
+        self.leave_waiting(queue);
+        Entry::Queued(ticket)
     }
 
     /// Takes a permit without waiting for it, also where only a sleeping driver has closed the fast path.
@@ -231,10 +239,18 @@ impl Gate {
     /// Runs `act` with the fast path closed, and wakes a sleeping driver: there is work.
     fn gated<T>(&self, act: impl FnOnce(&mut Queue) -> T) -> T {
         let mut queue = lock(&self.queue);
-        self.word.fetch_or(Word::GATED, Ordering::AcqRel);
+        self.shut();
         let done = act(&mut queue);
         self.leave(queue);
         done
+    }
+
+    /// Closes the fast path. Only holders of the lock open it, so if it is closed already that is known to all.
+    #[inline]
+    fn shut(&self) {
+        if !self.load().is_gated() {
+            self.word.fetch_or(Word::GATED, Ordering::AcqRel);
+        }
     }
 
     /// Opens the fast path if it may be, unlocks, and wakes a sleeping driver.
@@ -247,6 +263,16 @@ impl Gate {
         }
     }
 
+    /// The same where somebody without a class has begun to wait, so that nothing is to be opened.
+    fn leave_waiting(&self, mut queue: MutexGuard<'_, Queue>) {
+        let driver = self.take_driver(&mut queue);
+        drop(queue);
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+
+    #[inline]
     fn take_driver(&self, queue: &mut Queue) -> Option<Waker> {
         if queue.driver.is_some() {
             self.is_asleep.store(false, Ordering::Release);
@@ -255,33 +281,31 @@ impl Gate {
     }
 
     /// What became of a ticket; if it was answered the ticket is spent, and what it was granted is the caller's.
+    ///
+    /// A grant is seen without the lock: who is woken by one does not wait for the one who gave it.
+    #[inline]
     pub(crate) fn poll_ticket(
         &self,
         ticket: &Ticket,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Grant, Overloaded>> {
-        let mut queue = lock(&self.queue);
-        if let Some(grant) = queue.take_grant(ticket) {
-            return Poll::Ready(Ok(grant));
+        match self.answers.take_grant(ticket.index) {
+            Some(grant) => Poll::Ready(Ok(grant)),
+            None => self.poll_ungranted(ticket, cx),
         }
-        self.poll_ungranted(queue, ticket, cx)
     }
 
-    fn poll_ungranted<'a>(
-        &'a self,
-        mut queue: MutexGuard<'a, Queue>,
-        ticket: &Ticket,
-        cx: &Context<'_>,
-    ) -> Poll<Result<Grant, Overloaded>> {
-        let answer = Self::answer(&mut queue, ticket);
+    fn poll_ungranted(&self, ticket: &Ticket, cx: &Context<'_>) -> Poll<Result<Grant, Overloaded>> {
+        let queue = lock(&self.queue);
+        let answer = self.answer(&queue, ticket);
         if answer.is_ready() || queue.would_wake(ticket, cx.waker()) {
             return answer;
         }
         // Cloning and dropping a waker may run code of the caller's, so neither is done under the lock.
         drop(queue);
         let mut waker = Some(cx.waker().clone());
-        queue = lock(&self.queue);
-        let answer = Self::answer(&mut queue, ticket);
+        let mut queue = lock(&self.queue);
+        let answer = self.answer(&queue, ticket);
         if answer.is_pending() {
             queue.swap_waker(ticket, &mut waker);
         }
@@ -289,8 +313,8 @@ impl Gate {
         answer
     }
 
-    fn answer(queue: &mut Queue, ticket: &Ticket) -> Poll<Result<Grant, Overloaded>> {
-        match queue.take_answer(ticket) {
+    fn answer(&self, queue: &Queue, ticket: &Ticket) -> Poll<Result<Grant, Overloaded>> {
+        match self.answers.take(ticket.index) {
             Answer::Waiting => Poll::Pending,
             Answer::Granted(grant) => Poll::Ready(Ok(grant)),
             Answer::Refused(reason) => Poll::Ready(Err(queue.refusal(reason))),
@@ -300,10 +324,15 @@ impl Gate {
     /// Leaves the line; the permits the ticket had been granted, if any. They go to the next one.
     pub(crate) fn cancel(&self, ticket: Ticket) -> u32 {
         let mut queue = lock(&self.queue);
-        let (kind, answer, waker) = queue.remove(ticket);
-        let granted = match answer {
+        let kind = queue.kind(&ticket);
+        let mut waker = None;
+        let granted = match self.answers.take(ticket.index) {
             Answer::Granted(grant) => Some(grant),
-            Answer::Waiting | Answer::Refused(_) => None,
+            Answer::Refused(_) => None,
+            Answer::Waiting => {
+                waker = queue.remove(ticket);
+                None
+            }
         };
         match granted {
             Some(Grant::Permits(hold)) => {
@@ -338,7 +367,21 @@ impl Gate {
     /// The same where somebody may wait for it: it is handed over in one change of the word.
     #[inline(never)]
     fn release_gated(&self) {
-        self.grant_with(lock(&self.queue), 1);
+        let mut queue = lock(&self.queue);
+        let is_over = self.load().occupied() > self.limit.load(Ordering::Relaxed);
+        if is_over || !queue.is_plain() {
+            self.grant_with(queue, 1);
+            return;
+        }
+        // The commonest hand-over by far. What is free beside it, if anything, is being handed out by others. If this was
+        // the last in line the fast path stays closed for now: the next one to look under the lock opens it, or waits.
+        let kind = queue.plain_kind();
+        self.word.fetch_add(Word::handed_over(kind == Kind::Permit), Ordering::AcqRel);
+        let waker = queue.grant_plain(kind, self.stamp().0);
+        drop(queue);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 
     fn grant_locked(&self) {
@@ -491,7 +534,6 @@ impl Gate {
         loop {
             let granted = self.grant_one(&mut queue, std::mem::take(&mut back));
             let is_done = match granted {
-                Granted::Last(_) => true,
                 Granted::Nobody => {
                     self.settle(&queue);
                     true
@@ -499,7 +541,7 @@ impl Gate {
                 Granted::One(_) => self.is_settled(&queue),
             };
             drop(queue);
-            if let Granted::Last(Some(waker)) | Granted::One(Some(waker)) = granted {
+            if let Granted::One(Some(waker)) = granted {
                 waker.wake();
             }
             if is_done {
@@ -526,18 +568,15 @@ impl Gate {
             let told = queue.next_with_room(limit).or_else(|| queue.next_drained(in_flight));
             return told.map_or(Granted::Nobody, Granted::One);
         };
-        let is_last = queue.waiting() == 1 && !queue.needs_lock() && !self.is_full.load(Ordering::Relaxed);
         // Nobody else takes while the lock is held and `GATED` is set.
         let taken = self.update(|word| {
             let free = word.release(back);
-            let taken = if turn.kind == Kind::Permit { free.take(turn.permits) } else { free.reserve() };
-            Some(if is_last { taken.opened() } else { taken })
+            Some(if turn.kind == Kind::Permit { free.take(turn.permits) } else { free.reserve() })
         });
         if let Some(word) = taken {
             self.note_peak(word);
         }
-        let waker = queue.grant(turn, self.stamp().0);
-        if is_last { Granted::Last(waker) } else { Granted::One(waker) }
+        Granted::One(queue.grant(turn, self.stamp().0))
     }
 
     /// Opens the fast path again once nothing needs the lock.
@@ -548,16 +587,6 @@ impl Gate {
         }
         if queue.waiting() == 0 && !queue.needs_gate() && self.load().is_gated() {
             self.word.fetch_and(!Word::GATED, Ordering::AcqRel);
-        }
-    }
-}
-
-impl Grant {
-    const fn new(kind: Kind, flow: FlowId, count: u32) -> Self {
-        match kind {
-            Kind::Permit => Self::Permits(Hold::new(flow, count)),
-            Kind::Reservation => Self::Reservation(Stamp(count)),
-            Kind::Room | Kind::Drain => Self::News,
         }
     }
 }

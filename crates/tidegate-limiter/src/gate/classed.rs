@@ -4,7 +4,6 @@ use std::task::Waker;
 
 use super::fair::FlowId;
 use super::queue::Queue;
-use super::word::Word;
 use super::{Entry, Gate, Hold, Kind, nanos};
 use crate::sync::{MutexGuard, Ordering, lock};
 use crate::{Class, OverloadReason, Overloaded};
@@ -169,7 +168,7 @@ impl Gate {
         if taken.is_some() {
             return taken;
         }
-        self.word.fetch_or(Word::GATED, Ordering::AcqRel);
+        self.shut();
         let permits = weight.min(self.limit.load(Ordering::Relaxed));
         if !queue.is_open_to(false) || !self.take_gated(Kind::Permit, permits) {
             return None;

@@ -34,6 +34,16 @@ impl Hold {
         Self((permits as u64 & PERMITS) | ((flow as u64 & FLOW) << FLOW_SHIFT))
     }
 
+    /// A hold that nothing was added to yet leaves the two highest bits free.
+    pub(super) const fn bits(self) -> u64 {
+        self.0
+    }
+
+    #[inline]
+    pub(super) const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
     #[inline]
     pub(crate) const fn permits(self) -> u32 {
         low_bits(self.0 & PERMITS)

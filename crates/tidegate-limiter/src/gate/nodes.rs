@@ -1,5 +1,7 @@
+use std::sync::Arc;
 use std::task::Waker;
 
+use super::answers::Answers;
 use super::fair::FlowId;
 use crate::OverloadReason;
 
@@ -58,14 +60,6 @@ impl Default for Ends {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
-    Waiting,
-    /// What was wanted is the ticket's.
-    Granted,
-    Refused(OverloadReason),
-}
-
 /// On a cache line of its own: the thread that comes to wait, the one that hands over and the next in line are often three.
 #[derive(Debug)]
 #[repr(align(64))]
@@ -75,10 +69,9 @@ pub(super) struct Node {
     pub(super) since: u64,
     pub(super) links: [Link; 2],
     pub(super) flow: FlowId,
-    /// Permits wanted; once granted, permits owned, or the stamp of a reservation.
-    pub(super) count: u32,
+    /// Permits wanted.
+    pub(super) wanted: u32,
     pub(super) kind: Kind,
-    pub(super) state: State,
     /// Whether it counts for the bound of the queue and may be refused.
     pub(super) is_bounded: bool,
 }
@@ -92,63 +85,78 @@ pub(super) struct Link {
 
 const APART: Link = Link { previous: NONE, next: NONE };
 
-impl Node {
-    pub(super) const fn new(kind: Kind, waker: Option<Waker>, flow: FlowId) -> Self {
-        Self {
-            waker,
-            since: 0,
-            links: [APART; 2],
-            flow,
-            count: 1,
-            kind,
-            state: State::Waiting,
-            is_bounded: false,
-        }
-    }
-}
-
 /// The waiters of all lines in one arena: joining reuses a vacant node, leaving from anywhere is O(1).
 #[derive(Debug)]
 pub(super) struct Nodes {
     nodes: Vec<Node>,
-    /// The node vacated last; the one vacated before it is next after it.
+    /// A vacant node; the others follow it.
     vacant: u32,
+    answers: Arc<Answers>,
 }
 
 impl Nodes {
-    pub(super) const fn new() -> Self {
-        Self { nodes: Vec::new(), vacant: NONE }
+    pub(super) const fn new(answers: Arc<Answers>) -> Self {
+        Self { nodes: Vec::new(), vacant: NONE, answers }
     }
 
-    pub(super) fn insert(&mut self, node: Node) -> u32 {
+    /// A node for one who wants one permit, or something else; in no line yet.
+    pub(super) fn insert(&mut self, kind: Kind, waker: Option<Waker>, flow: FlowId) -> u32 {
+        if self.vacant == NONE {
+            self.vacant = self.answers.take_freed();
+        }
         let index = self.vacant;
         if index == NONE {
-            return self.append(node);
+            return self.append(kind, waker, flow);
         }
-        self.vacant = self.next(By::Turn, index);
-        self.nodes[index as usize] = node;
+        self.vacant = self.answers.reuse(index);
+        let node = self.get(index);
+        node.waker = waker;
+        node.flow = flow;
+        node.wanted = 1;
+        node.kind = kind;
+        node.is_bounded = false;
         index
     }
 
     #[cold]
-    fn append(&mut self, node: Node) -> u32 {
-        self.nodes.push(node);
+    fn append(&mut self, kind: Kind, waker: Option<Waker>, flow: FlowId) -> u32 {
         // Four billion waiting futures do not fit into memory.
-        u32::try_from(self.nodes.len() - 1).unwrap_or(NONE)
+        let index = u32::try_from(self.nodes.len()).unwrap_or(NONE);
+        self.nodes.push(Node {
+            waker,
+            since: 0,
+            links: [APART; 2],
+            flow,
+            wanted: 1,
+            kind,
+            is_bounded: false,
+        });
+        self.answers.begin(index);
+        index
     }
 
     /// The node may be used again; its waker, to be dropped outside the lock.
     pub(super) fn vacate(&mut self, index: u32) -> Option<Waker> {
-        self.vacate_woken(index);
+        self.answers.chain(index, self.vacant);
+        self.vacant = index;
         self.get(index).waker.take()
     }
 
-    /// The same of a node whose waker was taken.
-    #[inline]
-    pub(super) fn vacate_woken(&mut self, index: u32) {
-        let next = self.vacant;
-        self.get(index).links[By::Turn as usize].next = next;
-        self.vacant = index;
+    /// Tells the waiter, which has left its lines, that it has what it wanted: so many permits of this flow, or a reservation
+    /// of this stamp. Whom to wake.
+    pub(super) fn grant(&mut self, index: u32, flow: FlowId, count: u32) -> Option<Waker> {
+        let node = &mut self.nodes[index as usize];
+        let waker = node.waker.take();
+        // From here on the node is its ticket's.
+        self.answers.grant(index, node.kind, flow, count);
+        waker
+    }
+
+    /// Tells the waiter, which has left its lines, that it is refused; whom to wake.
+    pub(super) fn refuse(&mut self, index: u32, reason: OverloadReason) -> Option<Waker> {
+        let waker = self.get(index).waker.take();
+        self.answers.refuse(index, reason);
+        waker
     }
 
     pub(super) fn get(&mut self, index: u32) -> &mut Node {

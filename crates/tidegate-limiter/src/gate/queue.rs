@@ -1,11 +1,12 @@
 //! What stands under the gate's lock: the waiters, their lines, and what happens to them. No atomics, no clock.
 
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use super::Grant;
+use super::answers::Answers;
 use super::fair::{FlowId, Flows, PLAIN};
-use super::nodes::{By, Ends, Kind, NONE, Node, Nodes, State, Ticket};
+use super::nodes::{By, Ends, Kind, NONE, Node, Nodes, Ticket};
 use super::sojourn::Sojourn;
 use crate::{OverloadReason, Overloaded, Priority};
 
@@ -79,18 +80,10 @@ pub(super) struct Turn {
     pub(super) permits: u32,
 }
 
-/// What a ticket came to.
-#[derive(Debug)]
-pub(super) enum Answer {
-    Waiting,
-    Granted(Grant),
-    Refused(OverloadReason),
-}
-
 impl Queue {
-    pub(super) fn new(config: QueueConfig) -> Self {
+    pub(super) fn new(config: QueueConfig, answers: Arc<Answers>) -> Self {
         Self {
-            nodes: Nodes::new(),
+            nodes: Nodes::new(answers),
             first: Ends::default(),
             plain: Ends::default(),
             flows: Flows::default(),
@@ -138,25 +131,20 @@ impl Queue {
         self.is_braked || self.is_closed || self.driver.is_some()
     }
 
-    /// Whether there is more to do under the lock than to serve those who wait for permits.
-    pub(super) fn needs_lock(&self) -> bool {
-        self.needs_gate() || self.room.head != NONE || self.drain.head != NONE
-    }
-
     pub(super) fn flows(&mut self) -> &mut Flows {
         &mut self.flows
     }
 
     /// A place in the line before all others.
     pub(super) fn push_first(&mut self, waker: Option<Waker>) -> Ticket {
-        let index = self.nodes.insert(Node::new(Kind::Permit, waker, FIRST));
+        let index = self.nodes.insert(Kind::Permit, waker, FIRST);
         self.nodes.push_back(&mut self.first, By::Turn, index);
         self.queued(index)
     }
 
     /// A place in the plain line: unbounded, never refused but when the limiter is closed.
     pub(super) fn push_plain(&mut self, kind: Kind, waker: Option<Waker>) -> Ticket {
-        let index = self.nodes.insert(Node::new(kind, waker, PLAIN));
+        let index = self.nodes.insert(kind, waker, PLAIN);
         self.nodes.push_back(&mut self.plain, By::Turn, index);
         self.plain_waiting += 1;
         self.queued(index)
@@ -171,8 +159,11 @@ impl Queue {
         waker: Option<Waker>,
     ) -> Ticket {
         let since = if self.sojourn.is_some() { now() } else { 0 };
-        let node = Node { since, count: permits, is_bounded: true, ..Node::new(Kind::Permit, waker, flow) };
-        let index = self.nodes.insert(node);
+        let index = self.nodes.insert(Kind::Permit, waker, flow);
+        let node = self.nodes.get(index);
+        node.since = since;
+        node.wanted = permits;
+        node.is_bounded = true;
         self.nodes.push_back(self.flows.line(flow), By::Turn, index);
         let priority = self.flows.priority(flow);
         self.nodes.push_back(&mut self.ages[priority as usize], By::Age, index);
@@ -190,7 +181,7 @@ impl Queue {
 
     /// A place among those who wait for room in the queue, or for the end of all work.
     pub(super) fn push_aside(&mut self, kind: Kind, waker: Option<Waker>) -> Ticket {
-        let index = self.nodes.insert(Node::new(kind, waker, ASIDE));
+        let index = self.nodes.insert(kind, waker, ASIDE);
         let line = if kind == Kind::Room { &mut self.room } else { &mut self.drain };
         self.nodes.push_back(line, By::Turn, index);
         Ticket::new(index, false)
@@ -222,7 +213,7 @@ impl Queue {
         };
         let node = self.nodes.peek(index);
         // A call that needs more than the whole limit gets the whole limit.
-        let turn = Turn { index, kind: node.kind, permits: node.count.min(limit) };
+        let turn = Turn { index, kind: node.kind, permits: node.wanted.min(limit) };
         let is_free = turn.permits <= limit - occupied;
         self.pledged = if is_free { NONE } else { index };
         is_free.then_some(turn)
@@ -242,21 +233,40 @@ impl Queue {
 
     /// Gives the turn what it is due; whom to wake. `stamp` marks a reservation.
     pub(super) fn grant(&mut self, turn: Turn, stamp: u32) -> Option<Waker> {
-        let &Node { flow, count, .. } = self.nodes.peek(turn.index);
+        let &Node { flow, wanted, .. } = self.nodes.peek(turn.index);
         let is_fair_turn = flow != FIRST && self.bounded > 0;
         self.unlink(turn.index);
         if is_fair_turn {
-            self.flows.grant(flow, count, turn.permits);
+            self.flows.grant(flow, wanted, turn.permits);
             self.part_plain();
         }
-        self.answer(turn.index, State::Granted, if turn.kind == Kind::Permit { turn.permits } else { stamp })
+        let flow = if flow == FIRST { PLAIN } else { flow };
+        self.nodes.grant(turn.index, flow, if turn.kind == Kind::Permit { turn.permits } else { stamp })
     }
 
-    fn answer(&mut self, index: u32, state: State, count: u32) -> Option<Waker> {
-        let node = self.nodes.get(index);
-        node.state = state;
-        node.count = count;
-        node.waker.take()
+    /// Whether those who wait are all of the plain line, and served in its order.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        self.plain_waiting > 0
+            && self.waiting == self.plain_waiting
+            && !self.is_braked
+            && !self.is_closed
+    }
+
+    /// What the first of the plain line wants.
+    #[inline]
+    pub(super) fn plain_kind(&self) -> Kind {
+        self.nodes.peek(self.plain.head).kind
+    }
+
+    /// Gives it to the first of the plain line; whom to wake. `stamp` marks a reservation.
+    #[inline]
+    pub(super) fn grant_plain(&mut self, kind: Kind, stamp: u32) -> Option<Waker> {
+        let index = self.plain.head;
+        self.waiting -= 1;
+        self.plain_waiting -= 1;
+        self.nodes.unlink(&mut self.plain, By::Turn, index);
+        self.nodes.grant(index, PLAIN, if kind == Kind::Permit { 1 } else { stamp })
     }
 
     /// Somebody who waited for room and is told that there is some; whom to wake.
@@ -282,29 +292,7 @@ impl Queue {
     fn answer_first(nodes: &mut Nodes, line: &mut Ends) -> Option<Waker> {
         let index = line.head;
         nodes.unlink(line, By::Turn, index);
-        let node = nodes.get(index);
-        node.state = State::Granted;
-        node.waker.take()
-    }
-
-    /// What a ticket was granted, if it was; then it is spent.
-    #[inline]
-    pub(super) fn take_grant(&mut self, ticket: &Ticket) -> Option<Grant> {
-        let &Node { state: State::Granted, kind, flow, count, .. } = self.nodes.peek(ticket.index) else {
-            return None;
-        };
-        // Its waker was taken when it was granted.
-        self.nodes.vacate_woken(ticket.index);
-        Some(Grant::new(kind, if flow == FIRST { PLAIN } else { flow }, count))
-    }
-
-    /// What became of a ticket; once answered it is spent.
-    pub(super) fn take_answer(&mut self, ticket: &Ticket) -> Answer {
-        if let State::Refused(reason) = self.nodes.peek(ticket.index).state {
-            self.nodes.vacate_woken(ticket.index);
-            return Answer::Refused(reason);
-        }
-        self.take_grant(ticket).map_or(Answer::Waiting, Answer::Granted)
+        nodes.grant(index, ASIDE, 0)
     }
 
     /// Whether no call waits that was promised a permit.
@@ -337,28 +325,28 @@ impl Queue {
         std::mem::swap(&mut self.nodes.get(ticket.index).waker, waker);
     }
 
-    /// Leaves the line: what was wanted, what became of it, and the waker to drop outside the lock.
+    /// What the ticket is for.
+    pub(super) fn kind(&self, ticket: &Ticket) -> Kind {
+        self.nodes.peek(ticket.index).kind
+    }
+
+    /// Leaves the line, unanswered; the waker, to be dropped outside the lock.
     #[expect(clippy::needless_pass_by_value, reason = "the ticket is spent")]
-    pub(super) fn remove(&mut self, ticket: Ticket) -> (Kind, Answer, Option<Waker>) {
-        let kind = self.nodes.peek(ticket.index).kind;
-        let answer = self.take_answer(&ticket);
-        if !matches!(answer, Answer::Waiting) {
-            return (kind, answer, None);
-        }
-        match kind {
+    pub(super) fn remove(&mut self, ticket: Ticket) -> Option<Waker> {
+        match self.nodes.peek(ticket.index).kind {
             Kind::Room => self.nodes.unlink(&mut self.room, By::Turn, ticket.index),
             Kind::Drain => self.nodes.unlink(&mut self.drain, By::Turn, ticket.index),
             Kind::Permit | Kind::Reservation => self.leave(ticket.index),
         }
-        (kind, answer, self.nodes.vacate(ticket.index))
+        self.nodes.vacate(ticket.index)
     }
 
     /// Takes a waiter out of the lines and the counts, with nothing.
     fn leave(&mut self, index: u32) {
-        let &Node { flow, count, is_bounded, .. } = self.nodes.peek(index);
+        let &Node { flow, wanted, is_bounded, .. } = self.nodes.peek(index);
         self.unlink(index);
         if is_bounded {
-            self.flows.quit(flow, count);
+            self.flows.quit(flow, wanted);
             self.part_plain();
         }
     }
@@ -391,7 +379,7 @@ impl Queue {
 
     fn refuse(&mut self, index: u32, reason: OverloadReason) -> Option<Waker> {
         self.leave(index);
-        self.answer(index, State::Refused(reason), 0)
+        self.nodes.refuse(index, reason)
     }
 
     pub(super) fn is_full(&self, limit: u32) -> bool {

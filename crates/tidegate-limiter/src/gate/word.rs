@@ -20,6 +20,12 @@ impl Word {
     const RESERVED: u64 = 1 << RESERVED_SHIFT;
     const ADMITTED: u64 = 1 << ADMITTED_SHIFT;
 
+    /// What to add to the word when a permit that is out becomes another one's, or a reservation; wrapping.
+    #[inline]
+    pub(super) const fn handed_over(is_permit: bool) -> u64 {
+        if is_permit { Self::ADMITTED } else { Self::RESERVED - Self::IN_FLIGHT }
+    }
+
     #[inline]
     pub(super) const fn from_bits(bits: u64) -> Self {
         Self(bits)
@@ -69,12 +75,6 @@ impl Word {
     #[inline]
     pub(super) const fn release(self, permits: u32) -> Self {
         Self(self.0 - permits as u64 * Self::IN_FLIGHT)
-    }
-
-    /// With the fast path open.
-    #[inline]
-    pub(super) const fn opened(self) -> Self {
-        Self(self.0 & !Self::GATED)
     }
 
     #[inline]
