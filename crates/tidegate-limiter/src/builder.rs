@@ -1,8 +1,9 @@
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tidegate_core::{
     ConfigChecks, ControlLaw, Fixed, MAX_LIMIT, PoolAimd, PoolAimdConfig, PoolAimdConstants,
 };

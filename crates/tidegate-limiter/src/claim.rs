@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 
 use tidegate_core::Outcome;
 
-use crate::gate::{Entry, Hold, Kind, Line, Stamp, Ticket};
+use crate::gate::{Entry, Hold, Kind, Line};
 use crate::limiter::Shared;
 
 /// The permit of a reservation, or, if others took that meanwhile, a promise of one; see
@@ -15,19 +15,20 @@ use crate::limiter::Shared;
 #[must_use = "dropping a claim gives its permit back at once"]
 pub struct Claim {
     shared: Arc<Shared>,
-    /// A permit without a class, or the promise of one.
+    /// A permit without a class, the promise of one, or, once ended, nothing.
     hold: Hold,
 }
 
 impl Claim {
+    /// Wraps a permit that was taken from the gate; the caller's count becomes this value's.
     #[inline]
-    pub(crate) fn held(shared: Arc<Shared>, given: Stamp) -> Self {
-        Self { shared, hold: Hold::PLAIN.given(given) }
+    pub(crate) const fn held(shared: Arc<Shared>, hold: Hold) -> Self {
+        Self { shared, hold }
     }
 
-    pub(crate) fn held_now(shared: Arc<Shared>) -> Self {
-        let given = shared.gate.stamp();
-        Self::held(shared, given)
+    fn held_now(shared: Arc<Shared>) -> Self {
+        let hold = shared.gate.given_now(Hold::PLAIN);
+        Self::held(shared, hold)
     }
 
     /// A permit, or the first place in line.
@@ -46,18 +47,22 @@ impl Claim {
     /// Whether the permit is there; if not, the task is woken when it is. It waits first in line.
     ///
     /// Once ready it stays ready, at no cost.
+    ///
+    /// # Panics
+    ///
+    /// If the claim was finished: a future that asks was polled again after it was ready.
     #[inline]
     pub fn poll_held(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match self.hold.ticket() {
-            None => Poll::Ready(()),
-            Some(ticket) => self.poll_promise(&ticket, cx),
-        }
+        if self.hold.is_held() { Poll::Ready(()) } else { self.poll_promise(cx) }
     }
 
     #[cold]
-    fn poll_promise(&mut self, ticket: &Ticket, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_promise(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(ticket) = self.hold.ticket() else {
+            unreachable!("a claim was polled after it was finished");
+        };
         // Of the first line nobody is refused, so an answer is a permit.
-        if self.shared.gate.poll_ticket(ticket, cx).is_pending() {
+        if self.shared.gate.poll_ticket(&ticket, cx).is_pending() {
             return Poll::Pending;
         }
         self.hold = self.shared.gate.given_now(Hold::PLAIN);
@@ -65,38 +70,45 @@ impl Claim {
     }
 
     /// Gives back what it is and, if it was held, says how the work ended; see [`Permit::finish`](crate::Permit::finish).
+    ///
+    /// A second time it does nothing. Of the limiter a finished claim keeps only a handle.
     #[inline]
-    pub fn finish(mut self, outcome: Outcome) {
-        if !self.hold.is_promised() {
+    pub fn finish(&mut self, outcome: Outcome) {
+        if self.hold.is_held() {
             self.shared.outcomes.count(outcome, 1);
-            self.hold = self.hold.ended();
+            // A waker that panics must not give it back twice.
+            self.hold = Hold::PLAIN.ended();
+            self.shared.gate.release_plain();
+        } else {
+            self.give_up();
         }
     }
 
-    /// The end without a word; whether there is a permit to give back.
+    /// The end without a word.
     #[cold]
-    fn abandon(&self) -> bool {
-        if let Some(ticket) = self.hold.ticket() {
+    fn give_up(&mut self) {
+        let hold = std::mem::replace(&mut self.hold, Hold::PLAIN.ended());
+        if let Some(ticket) = hold.ticket() {
             let unseen = self.shared.gate.cancel(ticket);
             self.shared.outcomes.count(Outcome::Ignored, unseen);
-            return false;
+        } else if hold.is_held() {
+            self.shared.outcomes.abandon(1, self.shared.gate.age(hold));
+            self.shared.gate.release_plain();
         }
-        self.shared.outcomes.abandon(1, self.shared.gate.age(self.hold));
-        true
     }
 }
 
 impl Drop for Claim {
     #[inline]
     fn drop(&mut self) {
-        if self.hold.is_ended() || self.abandon() {
-            self.shared.gate.release_plain();
+        if !self.hold.is_ended() {
+            self.give_up();
         }
     }
 }
 
 impl fmt::Debug for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Claim").field("is_held", &!self.hold.is_promised()).finish_non_exhaustive()
+        f.debug_struct("Claim").field("is_held", &self.hold.is_held()).finish_non_exhaustive()
     }
 }

@@ -1,6 +1,6 @@
 use std::future::poll_fn;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -183,7 +183,7 @@ async fn sleep_until_work(shared: &Weak<Shared>, admitted: u32) {
 }
 
 fn remember(shared: &Shared, record: DecisionRecord) {
-    let mut ring = shared.decisions.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut ring = shared.decisions.lock();
     if ring.len() == DECISIONS_KEPT {
         ring.pop_front();
     }

@@ -168,7 +168,7 @@ impl Gate {
         let mut seen = self.load();
         loop {
             let limit = self.limit.load(Ordering::Relaxed);
-            if seen.is_gated() || seen.occupied() >= limit {
+            if seen.occupied_or_gated() >= limit {
                 return None;
             }
             let taken = change(seen);
@@ -433,17 +433,18 @@ impl Gate {
 
     /// Turns a reservation into a permit, unless all of them were revoked.
     #[inline(always)]
-    pub(crate) fn claim(&self, stamp: Stamp) -> bool {
-        self.spend(stamp);
-        let Some(claimed) = self.update(Word::claim) else {
-            return false;
-        };
+    pub(crate) fn claim(&self, stamp: Stamp) -> Option<Hold> {
+        let now = self.stamp();
+        if stamp != now {
+            self.spend_aged(1);
+        }
+        let claimed = self.update(Word::claim)?;
         self.note_peak(claimed);
         // Whoever sees `GATED` because of the driver sees this too.
         if claimed.is_gated() && self.is_asleep.load(Ordering::Acquire) {
             self.rouse();
         }
-        true
+        Some(Hold::PLAIN.given(now))
     }
 
     /// A reservation that stood at the last look does so no longer.

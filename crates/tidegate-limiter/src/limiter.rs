@@ -1,8 +1,9 @@
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use tidegate_core::{Decision, Outcome, Timestamp};
 use tokio::time::Instant;
 
@@ -231,7 +232,7 @@ impl Limiter {
     /// The last decisions that changed the limit, oldest first, at most 256.
     #[must_use]
     pub fn decisions(&self) -> Vec<DecisionRecord> {
-        let ring = self.shared.decisions.lock().unwrap_or_else(PoisonError::into_inner);
+        let ring = self.shared.decisions.lock();
         ring.iter().copied().collect()
     }
 

@@ -11,10 +11,11 @@ mod waiting;
 mod tests;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
+use parking_lot::{Mutex, MutexGuard};
 use tidegate_core::{PoolActivity, PoolEvidence, PoolReading};
 use tokio::time::Instant;
 
@@ -102,7 +103,7 @@ impl Counts {
 impl Shared {
     /// Only arithmetic runs under this lock, so a poisoned one still guards sound counts.
     fn lock(&self) -> MutexGuard<'_, Counts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counts.lock()
     }
 }
 

@@ -62,9 +62,8 @@ impl Answers {
     #[inline]
     fn cell(&self, index: u32) -> &AtomicU64 {
         let (block, offset) = Self::place(index);
-        let block = self.blocks[block].get_or_init(|| {
-            (0..FIRST_BLOCK << block).map(|_| AtomicU64::new(WAITING)).collect()
-        });
+        let block = self.blocks[block]
+            .get_or_init(|| (0..FIRST_BLOCK << block).map(|_| AtomicU64::new(WAITING)).collect());
         &block[offset]
     }
 
@@ -140,7 +139,11 @@ impl Answers {
 
     /// The nodes that were freed, as a list: all of them at once, so that none is there twice.
     pub(super) fn take_freed(&self) -> u32 {
-        if self.freed.load(Ordering::Relaxed) == NONE { NONE } else { self.freed.swap(NONE, Ordering::Acquire) }
+        if self.freed.load(Ordering::Relaxed) == NONE {
+            NONE
+        } else {
+            self.freed.swap(NONE, Ordering::Acquire)
+        }
     }
 
     /// Puts a node that was vacated under the lock before another one that is vacant.

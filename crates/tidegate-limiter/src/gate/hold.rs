@@ -71,14 +71,19 @@ impl Hold {
         Self(PROMISED | ticket.index as u64)
     }
 
+    /// Whether it is out: neither still promised nor at its end.
     #[inline]
-    pub(crate) const fn is_promised(self) -> bool {
-        self.0 & PROMISED != 0
+    pub(crate) const fn is_held(self) -> bool {
+        self.0 < PROMISED
     }
 
     /// The ticket of a promise. It is the caller's to see that it is spent once.
     pub(crate) const fn ticket(self) -> Option<Ticket> {
-        if self.is_promised() { Some(Ticket::new(low_bits(self.0), false)) } else { None }
+        if self.0 & (PROMISED | ENDED) == PROMISED {
+            Some(Ticket::new(low_bits(self.0), false))
+        } else {
+            None
+        }
     }
 
     #[inline]
@@ -114,7 +119,8 @@ mod tests {
     fn a_promise_keeps_its_ticket() {
         let promise = Hold::promised(Ticket::new(u32::MAX, true));
         assert_eq!(promise.ticket().map(|ticket| ticket.index), Some(u32::MAX));
-        assert!(!promise.is_ended() && promise.is_promised());
+        assert!(!promise.is_ended() && !promise.is_held());
+        assert!(Hold::PLAIN.is_held() && !Hold::PLAIN.ended().is_held());
         assert!(Hold::new(Hold::FLOWS - 1, 1).given(Stamp(u32::MAX)).ticket().is_none());
     }
 

@@ -247,10 +247,7 @@ impl Queue {
     /// Whether those who wait are all of the plain line, and served in its order.
     #[inline]
     pub(super) fn is_plain(&self) -> bool {
-        self.plain_waiting > 0
-            && self.waiting == self.plain_waiting
-            && !self.is_braked
-            && !self.is_closed
+        self.plain_waiting > 0 && self.waiting == self.plain_waiting && !self.is_braked && !self.is_closed
     }
 
     /// What the first of the plain line wants.
@@ -410,9 +407,8 @@ impl Queue {
     pub(super) fn refusal(&self, reason: OverloadReason) -> Overloaded {
         let hint = match (reason, self.pace) {
             (OverloadReason::Closed, _) | (_, None) => None,
-            (_, Some(pace)) => {
-                Some(time_for(self.flows.wanted() + u64::from(self.plain_waiting) + 1, pace)).filter(|&time| time < Duration::MAX)
-            }
+            (_, Some(pace)) => Some(time_for(self.flows.wanted() + u64::from(self.plain_waiting) + 1, pace))
+                .filter(|&time| time < Duration::MAX),
         };
         Overloaded::new(reason, hint)
     }

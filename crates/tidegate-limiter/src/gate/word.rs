@@ -57,6 +57,13 @@ impl Word {
         self.in_flight() + self.reserved()
     }
 
+    /// Permits that are not free, as one who takes without the lock sees them: `GATED` stands just above the reservations and
+    /// reads as more of them than any limit allows.
+    #[inline]
+    pub(super) const fn occupied_or_gated(self) -> u32 {
+        self.in_flight() + low_bits((self.0 >> RESERVED_SHIFT) & (FIELD << 1 | 1))
+    }
+
     #[inline]
     pub(super) const fn admitted(self) -> u32 {
         low_bits(self.0 >> ADMITTED_SHIFT)

@@ -24,15 +24,15 @@ pub struct ResponseFuture<F, C> {
     // Before `claim`, so that what the call holds (a connection, say) is free before its permit is.
     #[pin]
     inner: F,
-    /// Held or waited for; `None` once the call is complete.
-    claim: Option<Claim>,
+    /// Held or waited for, and finished once the call is complete.
+    claim: Claim,
     classify: C,
 }
 
 impl<F, C> ResponseFuture<F, C> {
     #[inline]
     pub(super) const fn new(inner: F, claim: Claim, classify: C) -> Self {
-        Self { inner, claim: Some(claim), classify }
+        Self { inner, claim, classify }
     }
 }
 
@@ -49,15 +49,10 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let call = self.project();
-        let Some(claim) = call.claim else {
-            unreachable!("`ResponseFuture` was polled after it was ready");
-        };
-        ready!(claim.poll_held(cx));
+        ready!(call.claim.poll_held(cx));
         let result = ready!(call.inner.poll(cx));
         let outcome = call.classify.classify(result.as_ref());
-        if let Some(claim) = call.claim.take() {
-            claim.finish(outcome);
-        }
+        call.claim.finish(outcome);
         Poll::Ready(result)
     }
 }

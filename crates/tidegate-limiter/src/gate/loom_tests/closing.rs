@@ -106,7 +106,7 @@ fn a_call_that_was_promised_its_permit_gets_it_when_closed() {
             let gate = Arc::clone(&gate);
             thread::spawn(move || gate.close())
         };
-        if !gate.claim(gate.stamp()) && !gate.try_take() {
+        if gate.claim(gate.stamp()).is_none() && !gate.try_take() {
             match gate.enter(Kind::Permit, Line::First, None) {
                 Entry::Queued(ticket) => assert_eq!(wait(&gate, &ticket), Hold::PLAIN),
                 Entry::Admitted(hold) => assert_eq!(hold, Hold::PLAIN),

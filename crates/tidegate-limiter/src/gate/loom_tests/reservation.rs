@@ -21,7 +21,7 @@ fn a_reservation_is_claimed_or_revoked_never_both() {
                 Entry::Refused(refusal) => unreachable!("{refusal}"),
             })
         };
-        let claimed = gate.claim(gate.stamp());
+        let claimed = gate.claim(gate.stamp()).is_some();
         let revoked = other.join().unwrap();
         assert!(!(claimed && revoked), "one permit for two");
         assert!(claimed || revoked, "a permit for nobody");
@@ -44,7 +44,7 @@ fn a_revoked_reservation_gets_its_permit_all_the_same() {
             })
         };
         let stamp = gate.stamp();
-        if !gate.claim(stamp) && !gate.try_take() {
+        if gate.claim(stamp).is_none() && !gate.try_take() {
             match gate.enter(Kind::Permit, Line::First, None) {
                 Entry::Queued(ticket) => assert_eq!(wait(&gate, &ticket), Hold::PLAIN),
                 Entry::Admitted(hold) => assert_eq!(hold, Hold::PLAIN),

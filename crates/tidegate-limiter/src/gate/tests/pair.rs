@@ -315,7 +315,7 @@ impl Pair {
             return;
         }
         let stamp = self.reservations.remove(0);
-        let is_left = self.gate.claim(stamp);
+        let is_left = self.gate.claim(stamp).is_some();
         assert_eq!(is_left, self.model.claim(stamp.0));
         if is_left {
             self.permits.push((Hold::PLAIN, Name::Plain));
