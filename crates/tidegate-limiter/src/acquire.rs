@@ -135,7 +135,9 @@ impl Acquire {
             (&self.shared, std::mem::replace(&mut self.state, State::Done))
         {
             let unseen = shared.gate.cancel(wait.ticket);
-            shared.outcomes.count(Outcome::Ignored, unseen);
+            if unseen > 0 {
+                shared.outcomes.count(Outcome::Ignored, unseen);
+            }
             shared.telemetry.queue_wait(wait.since);
         }
     }

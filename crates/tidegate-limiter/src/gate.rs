@@ -324,30 +324,28 @@ impl Gate {
     /// Leaves the line; the permits the ticket had been granted, if any. They go to the next one.
     pub(crate) fn cancel(&self, ticket: Ticket) -> u32 {
         let mut queue = lock(&self.queue);
-        let kind = queue.kind(&ticket);
         let mut waker = None;
-        let granted = match self.answers.take(ticket.index) {
-            Answer::Granted(grant) => Some(grant),
-            Answer::Refused(_) => None,
-            Answer::Waiting => {
-                waker = queue.remove(ticket);
-                None
-            }
-        };
-        match granted {
-            Some(Grant::Permits(hold)) => {
+        let mut unseen = 0;
+        match self.answers.take(ticket.index) {
+            Answer::Waiting => waker = queue.remove(ticket),
+            Answer::Refused(_) => {}
+            Answer::Granted(Grant::Permits(hold)) => {
                 self.subtract(&mut queue, hold);
+                unseen = hold.permits();
             }
-            Some(Grant::Reservation(stamp)) => {
+            Answer::Granted(Grant::Reservation(stamp)) => {
                 self.spend(stamp);
                 self.update(Word::unreserve);
             }
-            Some(Grant::News) => queue.pass_on(kind),
-            None => {}
+            Answer::Granted(Grant::News) => queue.pass_on(&ticket),
         }
-        self.grant(queue);
+        if self.is_settled(&queue) {
+            drop(queue);
+        } else {
+            self.grant(queue);
+        }
         drop(waker);
-        if let Some(Grant::Permits(hold)) = granted { hold.permits() } else { 0 }
+        unseen
     }
 
     /// Permits come back.

@@ -99,29 +99,25 @@ impl Answers {
     #[inline]
     pub(super) fn take_grant(&self, index: u32) -> Option<Grant> {
         let cell = self.cell(index);
-        let answer = cell.load(Ordering::Acquire);
-        let grant = match answer & NEWS {
-            PERMITS => Grant::Permits(Hold::from_bits(answer & !NEWS)),
-            RESERVED => Grant::Reservation(Stamp(low_bits(answer))),
-            NEWS => Grant::News,
-            _ => return None,
-        };
+        let grant = granted(cell.load(Ordering::Acquire))?;
         self.free(index, cell);
         Some(grant)
     }
 
     /// What became of a ticket; if it was answered it is spent and its node free.
+    #[inline]
     pub(super) fn take(&self, index: u32) -> Answer {
-        if let Some(grant) = self.take_grant(index) {
-            return Answer::Granted(grant);
-        }
         let cell = self.cell(index);
-        let place = low_bits(cell.load(Ordering::Acquire)).checked_sub(1);
-        let Some(&reason) = place.and_then(|place| OverloadReason::ALL.get(place as usize)) else {
+        let written = cell.load(Ordering::Acquire);
+        if written == WAITING {
             return Answer::Waiting;
-        };
+        }
         self.free(index, cell);
-        Answer::Refused(reason)
+        match granted(written) {
+            Some(grant) => Answer::Granted(grant),
+            // Of what is left there are only the places of reasons.
+            None => Answer::Refused(OverloadReason::ALL[low_bits(written - 1) as usize]),
+        }
     }
 
     #[inline]
@@ -149,6 +145,16 @@ impl Answers {
     /// Puts a node that was vacated under the lock before another one that is vacant.
     pub(super) fn chain(&self, index: u32, next: u32) {
         self.cell(index).store(u64::from(next), Ordering::Relaxed);
+    }
+}
+
+#[inline]
+const fn granted(written: u64) -> Option<Grant> {
+    match written & NEWS {
+        PERMITS => Some(Grant::Permits(Hold::from_bits(written & !NEWS))),
+        RESERVED => Some(Grant::Reservation(Stamp(low_bits(written)))),
+        NEWS => Some(Grant::News),
+        _ => None,
     }
 }
 

@@ -185,8 +185,10 @@ impl Flows {
     /// A waiting call that wanted so many permits is gone, without them.
     pub(super) fn quit(&mut self, id: FlowId, wanted: u32) {
         let (level, flows) = self.level(id);
-        level.quit(flows, id, wanted);
-        self.sweep(id);
+        // Time went on for nobody unless the flow itself is done waiting.
+        if level.quit(flows, id, wanted) {
+            self.sweep(id);
+        }
     }
 
     /// A waiting call that wanted so many permits was given so many.

@@ -180,6 +180,7 @@ impl Nodes {
         line.tail = index;
     }
 
+    #[inline]
     pub(super) fn unlink(&mut self, line: &mut Ends, by: By, index: u32) {
         let Link { previous, next } = self.peek(index).links[by as usize];
         let is_first = line.head == index;

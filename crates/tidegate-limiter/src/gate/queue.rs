@@ -297,9 +297,9 @@ impl Queue {
         self.first.head == NONE
     }
 
-    /// One that was told of room is gone, so that the next one is told.
-    pub(super) fn pass_on(&mut self, kind: Kind) {
-        if kind == Kind::Room {
+    /// One who was told something is gone; if it was of room, the next one is told.
+    pub(super) fn pass_on(&mut self, ticket: &Ticket) {
+        if self.nodes.peek(ticket.index).kind == Kind::Room {
             self.come();
         }
     }
@@ -320,11 +320,6 @@ impl Queue {
 
     pub(super) fn swap_waker(&mut self, ticket: &Ticket, waker: &mut Option<Waker>) {
         std::mem::swap(&mut self.nodes.get(ticket.index).waker, waker);
-    }
-
-    /// What the ticket is for.
-    pub(super) fn kind(&self, ticket: &Ticket) -> Kind {
-        self.nodes.peek(ticket.index).kind
     }
 
     /// Leaves the line, unanswered; the waker, to be dropped outside the lock.

@@ -99,7 +99,8 @@ impl Level {
         self.put_by_start(flows, id);
     }
 
-    pub(super) fn quit(&mut self, flows: &mut [Flow], id: FlowId, wanted: u32) {
+    /// A call waits no longer; whether it was the last of its flow.
+    pub(super) fn quit(&mut self, flows: &mut [Flow], id: FlowId, wanted: u32) -> bool {
         let flow = &mut flows[id as usize];
         flow.waiting -= 1;
         flow.wanted -= u64::from(wanted);
@@ -113,7 +114,7 @@ impl Level {
             }
         }
         if flow.waiting > 0 {
-            return;
+            return false;
         }
         self.shares -= u64::from(flow.share);
         self.held -= u64::from(flow.in_flight);
@@ -138,6 +139,7 @@ impl Level {
             }
             _ => {}
         }
+        true
     }
 
     /// A waiting flow was given so many permits.
