@@ -5,7 +5,7 @@ use tidegate_core::{Evidence, Timestamp};
 use super::interval::{Interval, Throughput};
 use super::{EndedCall, LIMIT_MAX, Rival, whole};
 
-const INITIAL: f64 = 20.0;
+const INITIAL: f64 = 10.0;
 const INTERVAL: Duration = Duration::from_secs(1);
 /// What an interval weighs as against the one after it.
 const MEMORY: f64 = 0.9;
@@ -20,7 +20,7 @@ const JUMP: f64 = 2.0;
 /// Each interval gives a point (permits out, throughput). A parabola P(n) = a + b·n + c·n² is fitted by least squares with
 /// fading memory, and the limit goes to its vertex −b / 2c. The paper's text was not at hand, only its abstract and accounts
 /// of it. A reading of ours is: the interval of 1 s, a memory of 0.9, half of the load up the slope where it has no maximum,
-/// jumps of at most a factor of 2, and an excitation of ±5% in turn.
+/// jumps of at most a factor of 2, an excitation of ±5% in turn, and a first limit of 10.
 #[derive(Debug)]
 pub(super) struct HeissWagnerParabola {
     limit: f64,
