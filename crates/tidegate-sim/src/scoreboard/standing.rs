@@ -18,7 +18,8 @@ pub struct Standing {
     pub timeouts: f64,
     /// Sum over the scenarios of the median failed jobs.
     pub failed_jobs: f64,
-    /// Median over the scenarios of the seconds to come near the oracle from the start.
+    /// Median over the scenarios of the seconds to come near the oracle from the start; `None` if in half of them it never
+    /// did.
     pub converge_s: Option<f64>,
 }
 
@@ -27,6 +28,9 @@ impl Standing {
     pub(super) fn of(law: &str, rows: &[(String, Row)]) -> Self {
         let shares = || rows.iter().filter_map(|(name, row)| Some((name, row.goodput_of_oracle?)));
         let lowest = shares().min_by(|(_, a), (_, b)| a.median.total_cmp(&b.median));
+        // A scenario in which it never came near is beyond all in which it did.
+        let from_start =
+            || rows.iter().filter_map(|(_, row)| Some(row.converge_s.first()?.unwrap_or(f64::INFINITY)));
         let count = crate::num::float(shares().count() as u128);
         Self {
             law: law.to_owned(),
@@ -36,7 +40,7 @@ impl Standing {
             scenarios_with_timeouts: rows.iter().filter(|(_, row)| row.timeouts.median > 0.0).count(),
             timeouts: rows.iter().map(|(_, row)| row.timeouts.median).sum(),
             failed_jobs: rows.iter().map(|(_, row)| row.failed_jobs.median).sum(),
-            converge_s: median(rows.iter().filter_map(|(_, row)| row.converge_s.first().copied().flatten())),
+            converge_s: median(from_start()).filter(|median| median.is_finite()),
         }
     }
 }
