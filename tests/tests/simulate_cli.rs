@@ -172,6 +172,26 @@ fn a_run_is_recorded_and_played_again() {
     assert_eq!((count(&json["laws"][1]["done"]), &json["pool"]), (done, &20.into()), "{json}");
 }
 
+/// How near they are is a matter of a machine that has nothing else to do, so it is no test.
+#[test]
+fn a_workload_is_run_for_real_and_in_the_simulator() {
+    check_bad_input(&["agreement", "--workload", "tickets"], "workload");
+    check_bad_input(&["agreement", "--workload", "thrash"], "workload");
+    check_bad_input(&["agreement", "--duration", "0s"], "duration");
+    let lab = Lab::new();
+    let output = lab.run(&["agreement", "--workload", "nested", "--duration", "2s", "--json", "both.json"]);
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{output:?}");
+    let json: Value = serde_json::from_slice(&std::fs::read(lab.path("both.json")).unwrap()).unwrap();
+    let row = &json["workloads"][0];
+    for side in ["real", "simulated"] {
+        assert!(row[side]["goodput"].as_f64().unwrap() > 10.0, "{row}");
+        // The deadlock-free ceiling is 19.
+        assert!((1.0..=19.0).contains(&row[side]["limit_mean"].as_f64().unwrap()), "{row}");
+    }
+    assert!(row["costs"]["query_ms"].as_f64().unwrap() > 20.0, "{row}");
+    assert_eq!(text(&output.stdout).contains("agree within 10%"), output.status.success(), "{output:?}");
+}
+
 #[test]
 fn a_signal_ends_it_and_leaves_nothing() {
     let lab = Lab::new();

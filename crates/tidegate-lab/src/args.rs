@@ -23,6 +23,8 @@ pub(crate) struct CommandLine {
 pub(crate) enum Command {
     /// Run the workload on a real pool, once per policy, and compare.
     DeepScan(DeepScanArgs),
+    /// Run workloads for real and in the simulator, and compare: how far can `simulate` be trusted?
+    Agreement(AgreementArgs),
     /// Print the connection math of a deployment.
     Plan(PlanArgs),
     /// Play scenarios in virtual time under the default law and its rivals, and compare them with the best fixed limits.
@@ -112,6 +114,23 @@ pub(crate) struct PlanArgs {
     /// Connections the server grants them together (PostgreSQL keeps 3 of its `max_connections` for superusers) [default: 100].
     #[arg(long, value_name = "N")]
     pub(crate) server_max: Option<String>,
+    /// Write the figures to this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Args)]
+#[command(allow_negative_numbers = true)]
+pub(crate) struct AgreementArgs {
+    /// The database, as in `deep-scan`. Without it: SQLite in a temporary directory.
+    #[arg(long, value_name = "URL")]
+    pub(crate) database_url: Option<String>,
+    /// Workloads to compare, separated by commas [default: ticket,short,think,slowdown,nested].
+    #[arg(long, value_name = "LIST")]
+    pub(crate) workload: Option<String>,
+    /// How long each workload runs [default: 10s].
+    #[arg(long, value_name = "TIME")]
+    pub(crate) duration: Option<String>,
     /// Write the figures to this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,

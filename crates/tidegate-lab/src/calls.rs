@@ -7,7 +7,7 @@ use std::time::Duration;
 use tidegate_sim::{QueryMode as Mode, TraceCall, TraceOutcome, TraceSettings};
 use tokio::time::Instant;
 
-use crate::num::to_ms;
+use crate::num::{ratio, to_f64, to_ms};
 use crate::workload::{QueryMode, Workload};
 
 /// The calls of one run, in the order in which they ended.
@@ -57,6 +57,18 @@ impl Calls {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(call);
     }
 
+    /// Mean and coefficient of variation of how long one query held its connection, in milliseconds.
+    pub(crate) fn use_ms(&self) -> Option<(f64, f64)> {
+        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        // A call's figure is the mean of its queries, which scatters less than they do.
+        let queries = f64::from(calls.first()?.queries);
+        let held: Vec<f64> = calls.iter().filter_map(|call| call.use_ms).collect();
+        let count = to_f64(held.len() as u64);
+        let mean = ratio(held.iter().sum(), count)?;
+        let variance = ratio(held.iter().map(|ms| (ms - mean) * (ms - mean)).sum(), count)?;
+        Some((mean, (variance * queries).sqrt() / mean))
+    }
+
     /// The trace: the settings, and a line for each call.
     pub(crate) fn text(&self, workload: &Workload) -> Result<String, serde_json::Error> {
         let settings = TraceSettings::new(workload.pool, to_ms(workload.acquire_timeout));
@@ -98,6 +110,7 @@ mod tests {
         let [ok, failed] = trace.calls[..] else { panic!("{trace:?}") };
         assert_eq!((ok.queries, ok.mode, ok.use_ms), (2, Mode::Parallel, Some(200.0)));
         assert_eq!((ok.took_ms, ok.outcome), (Some(490.0), TraceOutcome::Ok));
+        assert_eq!(calls.use_ms(), Some((200.0, 0.0)));
         assert_eq!((failed.use_ms, failed.outcome), (None, TraceOutcome::Failed));
     }
 

@@ -4,6 +4,7 @@
 //! Reading order: `args` (as typed), `scan` and `plan` (as meant), `session` (the whole of `deep-scan`), `run` (one policy),
 //! `jobs`, `gate` and `expert` (the work, and what stands in front of it), `db` (where it runs), `report`; `simulate`.
 
+mod agreement;
 mod args;
 mod calls;
 mod db;
@@ -30,6 +31,7 @@ mod series;
 mod session;
 mod signals;
 mod simulate;
+mod table;
 mod workload;
 
 use std::io::{Write, stderr, stdout};
@@ -48,6 +50,7 @@ async fn main() -> ExitCode {
     };
     let ended = match &line.command {
         Some(Command::Plan(args)) => plan_cmd::run(args).map(|()| true),
+        Some(Command::Agreement(args)) => agreement::agreement(args).await,
         Some(Command::Simulate(args)) => simulate::simulate(args).await.map(|()| true),
         Some(Command::DeepScan(args)) => session::deep_scan(args).await,
         None => session::deep_scan(&line.deep_scan).await,

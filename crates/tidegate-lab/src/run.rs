@@ -27,6 +27,8 @@ pub(crate) struct Measured {
     pub(crate) changes: Vec<Change>,
     /// What every expert did, if that was asked for.
     pub(crate) trace: Option<String>,
+    /// Mean and coefficient of variation of how long a query held its connection, in milliseconds; likewise.
+    pub(crate) use_ms: Option<(f64, f64)>,
 }
 
 /// How a run goes, for those who watch.
@@ -76,8 +78,9 @@ pub(crate) async fn run(
     drain(&mut jobs, &recorder, workload).await?;
     bench.pools.close().await;
     let (series, changes) = sampler.into_parts();
+    let use_ms = bench.calls.as_ref().and_then(Calls::use_ms);
     let trace = bench.calls.as_ref().map(|calls| calls.text(workload)).transpose()?;
-    Ok(Measured { duration: workload.duration, tally: recorder.totals(), series, changes, trace })
+    Ok(Measured { duration: workload.duration, tally: recorder.totals(), series, changes, trace, use_ms })
 }
 
 /// Follows the jobs that still run to their end; they begin no more experts.

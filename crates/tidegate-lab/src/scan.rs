@@ -41,8 +41,8 @@ const LIMIT_MAX: u32 = 100_000;
 const HOLD_MAX: Duration = Duration::from_secs(600);
 const TIMEOUT_MIN: Duration = Duration::from_millis(1);
 const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
-const DURATION_MIN: Duration = Duration::from_millis(500);
-const DURATION_MAX: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const DURATION_MIN: Duration = Duration::from_millis(500);
+pub(crate) const DURATION_MAX: Duration = Duration::from_secs(24 * 3600);
 
 const DEFAULT_POLICIES: &str = "none,per-job:5,adaptive";
 
@@ -89,7 +89,7 @@ impl Scan {
     }
 }
 
-fn named(name: &str) -> Result<Workload, Fault> {
+pub(crate) fn named(name: &str) -> Result<Workload, Fault> {
     Workload::named(name).ok_or_else(|| Fault::new("workload", name, NAMES.join(", ")))
 }
 

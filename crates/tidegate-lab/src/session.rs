@@ -4,7 +4,7 @@ use std::io::{IsTerminal, stderr};
 
 use crate::args::DeepScanArgs;
 use crate::calls::Calls;
-use crate::db::Database;
+use crate::db::{Database, Target};
 use crate::failure::Failure;
 use crate::machine::Machine;
 use crate::oracle::run_best;
@@ -23,14 +23,38 @@ use crate::{say, say_aside};
 /// Bad input, before any run; a database that fails while the schema is made; a signal; a report that cannot be written.
 pub(crate) async fn deep_scan(args: &DeepScanArgs) -> Result<bool, Failure> {
     let mut scan = Scan::from_args(args)?;
+    let report = on_database(&scan.target, async |database| measure(database, &scan).await).await?;
+    say(&format!("{}\n{}\n", table(&report), sentence(&report)));
+    if let Some(file) = scan.json.take() {
+        file.write(&serde_json::to_string(&report)?)?;
+    }
+    if let Some(file) = scan.report.take() {
+        file.write(&html(&report)?)?;
+    }
+    let trace = report.runs.iter().find_map(|run| run.trace.as_ref());
+    if let (Some(file), Some(trace)) = (scan.trace.take(), trace) {
+        file.write(trace)?;
+    }
+    Ok(report.adaptive_connection_errors() == 0)
+}
+
+/// Does the work on a database and removes what it made there, however the work ends.
+///
+/// # Errors
+///
+/// A database that does not answer, a signal, what the work fails with, or what could not be removed.
+pub(crate) async fn on_database<T>(
+    target: &Target,
+    work: impl AsyncFnOnce(&Database) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     // From here on a signal is a reason to clean up, not to die.
     let mut signals = Signals::listen()?;
     let database = tokio::select! {
-        connected = Database::connect(&scan.target) => connected?,
+        connected = Database::connect(target) => connected?,
         signal = signals.next() => return Err(Failure::Interrupted(signal)),
     };
     let worked = tokio::select! {
-        worked = measure(&database, &scan) => worked,
+        worked = work(&database) => worked,
         signal = signals.next() => Err(Failure::Interrupted(signal)),
     };
     if matches!(worked, Err(Failure::Interrupted(_))) {
@@ -41,33 +65,30 @@ pub(crate) async fn deep_scan(args: &DeepScanArgs) -> Result<bool, Failure> {
         removed = database.remove() => removed,
         signal = signals.next() => Err(Failure::LeftBehind { signal, place }),
     };
-    let report = match (worked, removed) {
-        (Ok(report), Ok(())) => report,
-        (Err(failure), Ok(())) | (Ok(_), Err(failure)) => return Err(failure),
+    match (worked, removed) {
+        (Ok(result), Ok(())) => Ok(result),
+        (Err(failure), Ok(())) | (Ok(_), Err(failure)) => Err(failure),
         // What is left behind matters more than that the user wanted to stop.
-        (Err(Failure::Interrupted(_)), Err(left)) => return Err(left),
+        (Err(Failure::Interrupted(_)), Err(left)) => Err(left),
         (Err(failure), Err(left)) => {
             say_aside(&left.to_string());
-            return Err(failure);
+            Err(failure)
         }
-    };
-    say(&format!("{}\n{}\n", table(&report), sentence(&report)));
-    if let Some(file) = scan.json.take() {
-        file.write(&serde_json::to_string(&report)?)?;
     }
-    if let Some(file) = scan.report.take() {
-        file.write(&html(&report)?)?;
-    }
-    if let (Some(file), Some(trace)) =
-        (scan.trace.take(), report.runs.iter().find_map(|run| run.trace.as_ref()))
-    {
-        file.write(trace)?;
-    }
-    Ok(report.adaptive_connection_errors() == 0)
 }
 
 async fn measure(database: &Database, scan: &Scan) -> Result<Report, Failure> {
     let is_terminal = stderr().is_terminal();
+    make(database, &scan.target).await?;
+    let mut report = Report::of(&scan.workload, &scan.policies, scan.bounds, Machine::with(database));
+    for &policy in &scan.policies {
+        report.runs.push(measure_policy(database, scan, policy, is_terminal).await?);
+    }
+    Ok(report)
+}
+
+/// Makes the schema, and says where.
+pub(crate) async fn make(database: &Database, target: &Target) -> Result<(), Failure> {
     say_aside(&format!(
         "{} {}: making {} with {} rows",
         database.kind(),
@@ -75,12 +96,7 @@ async fn measure(database: &Database, scan: &Scan) -> Result<Report, Failure> {
         database.place(),
         crate::db::ROWS
     ));
-    database.create(&scan.target).await?;
-    let mut report = Report::of(&scan.workload, &scan.policies, scan.bounds, Machine::with(database));
-    for &policy in &scan.policies {
-        report.runs.push(measure_policy(database, scan, policy, is_terminal).await?);
-    }
-    Ok(report)
+    database.create(target).await
 }
 
 async fn measure_policy(

@@ -60,9 +60,9 @@ pub(crate) enum Statements {
 /// The names that can be asked for, in the order they are explained.
 pub(crate) const NAMES: [&str; 7] = ["ticket", "short", "think", "slowdown", "nested", "burst", "thrash"];
 
-const SLOWDOWN_FACTOR: u32 = 5;
-const BURST: Duration = Duration::from_secs(1);
-const BURST_PERIOD: Duration = Duration::from_secs(2);
+pub(crate) const SLOWDOWN_FACTOR: u32 = 5;
+pub(crate) const BURST: Duration = Duration::from_secs(1);
+pub(crate) const BURST_PERIOD: Duration = Duration::from_secs(2);
 
 /// The ticket: 5 jobs of 11 experts with 2 parallel queries want 110 connections of a pool of 20.
 const TICKET: Workload = Workload {

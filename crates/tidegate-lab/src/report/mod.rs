@@ -217,7 +217,7 @@ fn ms(time: Option<Duration>) -> Option<f64> {
 
 impl LimitReport {
     /// The mean is over time; the extremes also see what a decision changed between two points.
-    fn of(series: &[Point], changes: &[Change]) -> Self {
+    pub(crate) fn of(series: &[Point], changes: &[Change]) -> Self {
         let seen: Vec<u32> = series.iter().filter_map(|point| point.limit).collect();
         let sum: f64 = seen.iter().map(|limit| f64::from(*limit)).sum();
         let all = || seen.iter().copied().chain(changes.iter().flat_map(|change| [change.from, change.to]));

@@ -28,7 +28,7 @@ fn measured(limit: Option<u32>, pool_timeouts: u64) -> Measured {
     let series = vec![point(0.1, limit), point(0.2, limit.map(|limit| limit + 4))];
     let changes =
         limit.map(|from| Change { t_s: 0.15, from, to: from + 4, reason: "probe" }).into_iter().collect();
-    Measured { duration: MS(10_000), tally, series, changes, trace: None }
+    Measured { duration: MS(10_000), tally, series, changes, trace: None, use_ms: None }
 }
 
 /// A report of `none` with nine pool timeouts and of `adaptive`, with the oracle if asked.

@@ -9,13 +9,14 @@ use tidegate_sim::{Policy, Report, Scenario, SimError, Trace, TraceOutcome, run}
 
 use super::crew::share_out;
 use super::order::laws;
-use super::table::{LIMIT_MAX, number, table};
+use super::table::LIMIT_MAX;
 use super::unless_stopped;
 use crate::args::SimulateArgs;
 use crate::failure::Failure;
 use crate::faults::{Fault, Faults};
 use crate::files::OutFile;
 use crate::num::{round3, to_ms};
+use crate::table::{number, table};
 use crate::{parse, say};
 
 const POOL_MAX: u32 = 10_000;

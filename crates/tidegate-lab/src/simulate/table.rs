@@ -1,9 +1,9 @@
 //! The board on the terminal.
 
-use comfy_table::{CellAlignment, Table, presets};
 use tidegate_sim::scoreboard::{Board, MedianWorst, Row, Standing, Variation};
 
 use super::play::Cost;
+use crate::table::{dash, number, table};
 
 pub(super) const ROW_HEADER: [&str; 12] = [
     "law",
@@ -81,18 +81,6 @@ pub(crate) fn cost(cost: &Cost) -> String {
     )
 }
 
-pub(super) fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::ASCII_MARKDOWN).set_header(header);
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    for row in rows {
-        table.add_row(row);
-    }
-    table.to_string()
-}
-
 /// The cells of a row, in the order of its header.
 pub(super) fn cells(row: &Row) -> [String; ROW_HEADER.len()] {
     let both = |counts: MedianWorst| format!("{:.0}/{:.0}", counts.median, counts.worst);
@@ -133,12 +121,4 @@ pub(super) fn standing_cells(standing: &Standing) -> [String; STANDING_HEADER.le
 
 fn per_cent(share: Option<f64>) -> String {
     number(share.map(|share| 100.0 * share), 1)
-}
-
-pub(super) fn number(value: Option<f64>, decimals: usize) -> String {
-    value.map_or_else(dash, |value| format!("{value:.decimals$}"))
-}
-
-fn dash() -> String {
-    "–".to_owned()
 }
