@@ -6,7 +6,7 @@ use tidegate_core::{Evidence, Outcome, Timestamp};
 use super::smooth::quantile;
 use super::{EndedCall, LIMIT_MAX, Rival, whole};
 
-const UPDATE_INTERVAL: Duration = Duration::from_millis(100);
+const UPDATE_INTERVAL: Duration = Duration::from_secs(1);
 const PROBE_INTERVAL: f64 = 60.0;
 const PROBE_JITTER: f64 = 0.15;
 const PROBE_SAMPLES: usize = 50;
@@ -17,11 +17,13 @@ const UPDATES_AT_MIN: u32 = 5;
 
 /// Envoy's adaptive concurrency filter: `adaptive_concurrency/controller/gradient_controller.cc` (2026).
 ///
-/// Every 100 ms, with `sample` the median latency since: g = clamp(1.25 · minRTT / sample, ½, 2) and limit ← ⌊g · limit +
+/// Every second, with `sample` the median latency since: g = clamp(1.25 · minRTT / sample, ½, 2) and limit ← ⌊g · limit +
 /// √(g · limit)⌋, 3 to 1,000. minRTT is the median of 50 calls that began after the limit was lowered to 3 for the purpose:
 /// at the start, every 60 s with 15% of jitter, and after 5 updates at 3. A failed call counts as its latency; a cancelled
-/// one does not count, as at home. Both intervals have to be configured there; these are those of the documentation's
-/// example. The bounds are the published ones: the lower one is also the size of the probe.
+/// one does not count, as at home. The bounds are the published ones: the lower one is also the size of the probe.
+///
+/// Both intervals have to be configured there. The minute is that of the documentation's example; its 100 ms are for calls
+/// that take a few: over 23 scenarios they give 52% of the best limit, 500 ms 75%, 1 s 76% and 2 s 72%.
 #[derive(Debug)]
 pub(super) struct EnvoyGradient {
     limit: f64,
@@ -148,7 +150,7 @@ mod tests {
             (2_000, Outcome::Success, 10), // g ½: 7.5 + 2.74
         ];
         for (step, (ms, outcome, limit)) in (1..).zip(rows) {
-            let at = 10_000 + step * 100;
+            let at = 10_000 + step * 1_000;
             law.ended(&call(at - 1, ms, 3, outcome));
             law.elapsed(Timestamp::from_millis(at), &Evidence::default());
             assert_eq!(law.limit(), limit, "{ms} {outcome:?}");
@@ -181,7 +183,7 @@ mod tests {
         for step in 1..=5 {
             assert!(law.probing.is_none(), "{step}");
             law.ended(&call(10_000 + step, 4_000, 3, Outcome::Success));
-            law.elapsed(Timestamp::from_millis(10_000 + step * 100), &Evidence::default());
+            law.elapsed(Timestamp::from_millis(10_000 + step * 1_000), &Evidence::default());
             assert_eq!(law.limit(), 3, "⌊1.5 + 1.22⌋, but 3 at least");
         }
         assert!(law.probing.is_some());
