@@ -111,7 +111,7 @@ fn constants_can_be_varied() {
     let output =
         lab.run(&["simulate", "--scenarios", "scenarios", "--vary", "keep,jump_max", "--seeds", "1"]);
     let said = text(&output.stdout);
-    for part in ["`keep`", "0.6: ", "0.857: ", "`jump_max`", "4: ", "16: "] {
+    for part in ["`keep`", "As it is: ", "0.6: ", "0.857: ", "`jump_max`", "4: ", "16: "] {
         assert!(said.contains(part), "no {part:?} in:\n{said}");
     }
 }

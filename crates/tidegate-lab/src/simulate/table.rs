@@ -50,8 +50,7 @@ pub(crate) fn standings(board: &Board) -> String {
 
 /// What other values of the constants do, in the form of `docs/control-law.md`.
 pub(crate) fn sensitivity(board: &Board, variations: &[Variation]) -> String {
-    let header =
-        ["constant", "lower: mean/lowest %, timeouts", "as it is", "higher: mean/lowest %, timeouts"];
+    let header = ["constant", "value", "lower: mean/lowest %, timeouts", "higher: mean/lowest %, timeouts"];
     let figures = |law: &str| {
         let standing = board.standing(law);
         let lowest = standing.lowest.as_ref().map(|(_, share)| *share);
@@ -60,13 +59,11 @@ pub(crate) fn sensitivity(board: &Board, variations: &[Variation]) -> String {
     let side = |variation: &Variation, value: f64| {
         format!("{}: {}", crate::num::round3(value), figures(&variation.law(value)))
     };
-    let default = figures("default");
     let rows = variations.iter().map(|variation| {
-        let as_it_is = format!("{}: {default}", variation.value);
-        let name = format!("`{}`", variation.name);
-        vec![name, side(variation, variation.low), as_it_is, side(variation, variation.high)]
+        let (name, value) = (format!("`{}`", variation.name), variation.value.to_string());
+        vec![name, value, side(variation, variation.low), side(variation, variation.high)]
     });
-    format!("{}\n", table(&header, rows))
+    format!("As it is: {}.\n\n{}\n", figures("default"), table(&header, rows))
 }
 
 /// What it took, in one line.
