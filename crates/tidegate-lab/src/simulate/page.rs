@@ -42,7 +42,11 @@ fn lead(played: &Played) -> String {
         || "No scenario has an oracle to compare with.".to_owned(),
         |(best, (scenario, share))| {
             let (law, share) = (&best.law, 100.0 * share);
-            format!("The best worst case has {law}: {share:.1}% of the oracle's goodput, in {scenario}.")
+            let timeouts = best.timeouts;
+            format!(
+                "The law with the best worst case is \u{201c}{law}\u{201d}: {share:.1}% of the oracle's goodput, in \
+                 {scenario}, and {timeouts:.0} pool timeouts in all."
+            )
         },
     )
 }
@@ -64,7 +68,7 @@ fn push_scenario(page: &mut String, scenario: &ScenarioRows, traces: &[Trace]) -
     push(
         page,
         format_args!(
-            "<figure>\n<figcaption><strong>Limit</strong> <span>with the first seed</span></figcaption>\n\
+            "<div class=\"plots\">\n<figure>\n<figcaption><strong>Limit</strong> <span>with the first seed</span></figcaption>\n\
              <div class=\"plot\" role=\"img\" aria-label=\"{}\">{svg}</div>\n<ul class=\"legend\">",
             escaped(&label)
         ),
@@ -72,7 +76,7 @@ fn push_scenario(page: &mut String, scenario: &ScenarioRows, traces: &[Trace]) -
     for (line, number) in drawn.iter().enumerate() {
         push(page, format_args!("<li>{}{}</li>", swatch(line), escaped(&mean(number))));
     }
-    page.push_str("</ul>\n</figure>\n");
+    page.push_str("</ul>\n</figure>\n</div>\n");
     Ok(())
 }
 

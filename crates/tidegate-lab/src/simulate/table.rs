@@ -7,15 +7,15 @@ use crate::table::{dash, number, table};
 
 pub(super) const ROW_HEADER: [&str; 12] = [
     "law",
-    "goodput, % of oracle, median/worst",
-    "timeouts median/worst",
-    "failed jobs median/worst",
+    "goodput, %",
+    "timeouts",
+    "failed jobs",
     "expert p99, ms",
     "pool wait p99, ms",
     "near after, s",
-    "near after, decisions",
+    "decisions",
     "overshoot",
-    "limit mean",
+    "limit",
     "limit cv",
     "Jain",
 ];
@@ -25,7 +25,7 @@ pub(super) const STANDING_HEADER: [&str; 7] = [
     "lowest scenario, %",
     "lowest seed, %",
     "mean, %",
-    "timeouts (scenarios with any)",
+    "timeouts (scenarios)",
     "failed jobs",
     "near after, s",
 ];
