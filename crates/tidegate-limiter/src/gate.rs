@@ -216,7 +216,7 @@ impl Gate {
         Entry::Queued(ticket)
     }
 
-    /// Takes a permit without waiting for it, also where only a sleeping driver has closed the fast path.
+    /// Takes a permit without waiting for it, also where the fast path is closed and nobody waits.
     pub(crate) fn try_enter(&self) -> Result<(), Overloaded> {
         if self.try_take() {
             return Ok(());
@@ -300,16 +300,19 @@ impl Gate {
         if answer.is_ready() || queue.would_wake(ticket, cx.waker()) {
             return answer;
         }
-        // Cloning and dropping a waker may run code of the caller's, so neither is done under the lock.
+        // Cloning and dropping a waker may run code of the caller's, so neither is done under the lock; and that code may
+        // panic, so the ticket is not spent before.
         drop(queue);
         let mut waker = Some(cx.waker().clone());
         let mut queue = lock(&self.queue);
-        let answer = self.answer(&queue, ticket);
-        if answer.is_pending() {
+        if self.answers.is_waiting(ticket.index) {
             queue.swap_waker(ticket, &mut waker);
+            drop(queue);
+            return Poll::Pending;
         }
         drop(queue);
-        answer
+        drop(waker);
+        self.answer(&lock(&self.queue), ticket)
     }
 
     fn answer(&self, queue: &Queue, ticket: &Ticket) -> Poll<Result<Grant, Overloaded>> {

@@ -101,7 +101,7 @@ impl Counts {
 }
 
 impl Shared {
-    /// Only arithmetic runs under this lock, so a poisoned one still guards sound counts.
+    /// Only arithmetic runs under this lock, so it guards sound counts also after a panic.
     fn lock(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock()
     }

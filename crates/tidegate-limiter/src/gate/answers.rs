@@ -30,7 +30,7 @@ pub(super) enum Answer {
 /// ```
 #[derive(Debug)]
 pub(super) struct Answers {
-    /// Cells never move: each block is as long as all before it together, and made when its first cell is needed.
+    /// Cells never move: each block is twice as long as the one before it, and made when its first cell is needed.
     blocks: [OnceLock<Box<[AtomicU64]>>; BLOCKS],
     /// The node freed last without the lock; the one freed before it is next after it.
     freed: AtomicU32,
@@ -102,6 +102,10 @@ impl Answers {
         let grant = granted(cell.load(Ordering::Acquire))?;
         self.free(index, cell);
         Some(grant)
+    }
+
+    pub(super) fn is_waiting(&self, index: u32) -> bool {
+        self.cell(index).load(Ordering::Relaxed) == WAITING
     }
 
     /// What became of a ticket; if it was answered it is spent and its node free.

@@ -49,7 +49,7 @@ impl Gate {
         taken
     }
 
-    /// Takes the permits of a call of `class` if they are free and the fast path is open, which is that nobody waits.
+    /// Takes the permits of a call of `class` if they are free and the fast path is open.
     pub(crate) fn try_take_class(&self, class: &Class) -> Option<Hold> {
         if self.load().is_gated() {
             return None;
@@ -162,7 +162,7 @@ impl Gate {
         Some(Hold::new(flow, permits))
     }
 
-    /// The same, also where only a sleeping driver has closed the fast path; otherwise it is closed until the caller leaves.
+    /// The same, also where the fast path is closed and nobody waits; it stays closed until the caller leaves.
     fn take_class(&self, queue: &mut Queue, flow: FlowId, weight: u32) -> Option<Hold> {
         let taken = self.take_open(queue, flow, weight);
         if taken.is_some() {

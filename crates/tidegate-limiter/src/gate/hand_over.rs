@@ -20,13 +20,13 @@ impl Gate {
     #[inline(never)]
     pub(super) fn release_gated(&self) {
         let mut queue = lock(&self.queue);
-        let is_over = self.load().occupied() > self.limit.load(Ordering::Relaxed);
-        if is_over || !queue.is_plain() {
+        let is_exact = self.load().occupied() == self.limit.load(Ordering::Relaxed);
+        if !is_exact || !queue.is_plain() {
             self.grant_with(queue, 1);
             return;
         }
-        // The commonest hand-over by far. What is free beside it, if anything, is being handed out by others. If this was
-        // the last in line the fast path stays closed for now: the next one to look under the lock opens it, or waits.
+        // The commonest hand-over by far: one for one. If this was the last in line the fast path stays closed for now: the
+        // next one to look under the lock opens it, or waits.
         let kind = queue.plain_kind();
         self.word.fetch_add(Word::handed_over(kind == Kind::Permit), Ordering::AcqRel);
         let waker = queue.grant_plain(kind, self.stamp().0);

@@ -10,7 +10,7 @@ use super::nodes::Ticket;
 /// bits 20..44  flow
 /// bits 44..62  given     the driver's look before which they were given, wrapping
 /// bit  62      PROMISED  not yet: the low 32 bits are the ticket that will be granted one permit
-/// bit  63      ENDED     somebody has said how the work ended
+/// bit  63      ENDED     the work is over, or the permit given back
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Hold(u64);

@@ -6,6 +6,7 @@ mod canary;
 mod classed;
 mod closing;
 mod driver;
+mod hand_over;
 mod plain;
 mod reservation;
 mod room;

@@ -1,4 +1,4 @@
-//! What stands under the gate's lock: the waiters, their lines, and what happens to them. No atomics, no clock.
+//! What stands under the gate's lock: the waiters, their lines, and what happens to them. No clock; no atomics but the answers.
 
 use std::sync::Arc;
 use std::task::Waker;

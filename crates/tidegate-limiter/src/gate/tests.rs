@@ -185,3 +185,34 @@ fn a_sleeping_driver_is_woken_by_the_first_caller_only_when_nobody_is_in() {
     assert_eq!(woken.0.load(Ordering::Relaxed), 1);
     assert!(gate.try_take(), "the fast path is open again");
 }
+
+#[test]
+fn a_caller_that_must_wait_for_a_reservation_wakes_the_sleeping_driver() {
+    let gate = Gate::new(1, CONFIG);
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    assert!(gate.try_reserve());
+    assert!(gate.poll_idle(&mut Context::from_waker(&waker), 0).is_pending());
+    assert!(matches!(gate.enter(Kind::Permit, Line::Ordinary, None), Entry::Queued(_)));
+    assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn waiters_that_come_and_go_use_the_same_nodes() {
+    for is_cancelled in [false, true] {
+        let gate = Gate::new(1, CONFIG);
+        assert!(gate.try_take());
+        for _ in 0..1000 {
+            let Entry::Queued(ticket) = gate.enter(Kind::Permit, Line::Ordinary, None) else {
+                unreachable!()
+            };
+            assert_eq!(ticket.index, 0);
+            if is_cancelled {
+                gate.cancel(ticket);
+            } else {
+                gate.release(Hold::PLAIN);
+                assert!(gate.poll_ticket(&ticket, &mut Context::from_waker(Waker::noop())).is_ready());
+            }
+        }
+    }
+}

@@ -19,4 +19,5 @@ mod shrink;
 mod sojourn;
 mod telemetry;
 mod util;
+mod wakers;
 mod weight;
