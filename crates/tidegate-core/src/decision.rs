@@ -65,11 +65,15 @@ pub enum Reason {
     Probe,
     /// The round has not yet seen enough to decide.
     RoundOpen,
+    /// Trials showed with which limit the database gets more done: the ceiling moves.
+    Throughput,
+    /// Another limit is tried, for a few rounds, or a trial ended and changed nothing.
+    Trial,
 }
 
 impl Reason {
     /// Every reason, for metrics that are described beforehand.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Abandoned,
         Self::Balanced,
         Self::Configured,
@@ -85,6 +89,8 @@ impl Reason {
         Self::PoolWait,
         Self::Probe,
         Self::RoundOpen,
+        Self::Throughput,
+        Self::Trial,
     ];
 
     /// The name used as a metric label, in snake case.
@@ -106,6 +112,8 @@ impl Reason {
             Self::PoolWait => "pool_wait",
             Self::Probe => "probe",
             Self::RoundOpen => "round_open",
+            Self::Throughput => "throughput",
+            Self::Trial => "trial",
         }
     }
 }
@@ -129,10 +137,12 @@ pub enum Bound {
     /// None: the law's own figure.
     #[default]
     None,
+    /// A ceiling above which the database gets less done, or a limit that is tried to find out.
+    Throughput,
 }
 
 impl Bound {
-    /// The name used in log events: `connection_sets`, `max`, `min` or `none`.
+    /// The name used in log events: `connection_sets`, `max`, `min`, `none` or `throughput`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -140,6 +150,7 @@ impl Bound {
             Self::Max => "max",
             Self::Min => "min",
             Self::None => "none",
+            Self::Throughput => "throughput",
         }
     }
 }
@@ -162,6 +173,8 @@ pub struct Terms {
     pub in_flight: f64,
     /// Mean time a connection was held.
     pub use_time: Duration,
+    /// Connections given back per second, less one for each call that reported overload; 0 where no round has ended.
+    pub throughput: f64,
     /// Acquires that timed out, or calls that reported overload.
     pub losses: u64,
     /// Age of the oldest acquire still waiting.

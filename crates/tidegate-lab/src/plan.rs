@@ -66,6 +66,9 @@ const MOST: u32 = 100_000;
 /// The limiter's own ceiling where nothing else sets one, as a multiple of the pool.
 const MAX_LIMIT_PER_CONNECTION: u32 = 100;
 
+/// Where the limiter begins at most, whatever the pool.
+const START: u32 = 20;
+
 impl Deployment {
     /// Reads what was typed, with the ticket's figures where nothing was.
     ///
@@ -171,7 +174,7 @@ fn suggest(d: &Deployment, fleet_share: u32) -> Option<Suggestion> {
         limiter: LimiterSuggestion {
             name: "experts",
             min_limit: 1,
-            initial_limit: pool.div_ceil(2).min(max_limit),
+            initial_limit: pool.div_ceil(2).min(START).min(max_limit),
             max_limit,
             connections_per_call: d.connections_per_expert,
         },

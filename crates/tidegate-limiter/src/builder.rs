@@ -109,7 +109,7 @@ impl LimiterBuilder {
         self
     }
 
-    /// See [`PoolAimdConfig::initial_limit`]. Default half the pool's size.
+    /// See [`PoolAimdConfig::initial_limit`]. Default half the pool's size, at most 20.
     pub fn initial_limit(mut self, permits: u32) -> Self {
         self.config = self.config.initial_limit(permits);
         self

@@ -154,6 +154,7 @@ impl Telemetry {
             wait_ratio = terms.wait_ratio,
             target_ratio = terms.target_ratio,
             utilisation = terms.utilisation,
+            throughput = terms.throughput,
             use_time_ms = terms.use_time.as_secs_f64() * 1e3,
             losses = terms.losses,
             oldest_pending_ms = terms.oldest_pending.as_secs_f64() * 1e3,

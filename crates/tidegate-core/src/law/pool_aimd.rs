@@ -1,9 +1,13 @@
 mod abandonment;
+mod ceiling;
 mod config;
 mod constants;
+mod overloads;
 mod round;
+mod suspicion;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 pub use config::PoolAimdConfig;
 pub use constants::PoolAimdConstants;
@@ -11,7 +15,10 @@ pub use constants::PoolAimdConstants;
 use std::time::Duration;
 
 use self::abandonment::Abandonment;
+use self::ceiling::Ceiling;
+use self::overloads::Overloads;
 use self::round::{Measured, Round, to_f64};
+use self::trial::{Sample, Tally};
 use super::ControlLaw;
 use crate::{
     Bound, ConfigError, Decision, Demand, Evidence, MAX_LIMIT, PoolEvidence, Reason, Terms, Timestamp,
@@ -29,12 +36,14 @@ use crate::{
 ///
 /// It decides once per *round* (as many acquires as there were calls in flight), so it moves at the speed of the work:
 ///
-/// - acquires timed out, or calls reported overload: halve, once per recovery epoch;
+/// - acquires timed out, or many calls reported overload: halve, once per recovery epoch;
 /// - `x` above the target in front of a busy pool, for two rounds: shrink by the surplus of waiters, by at most 15%; a wait
 ///   that nears the acquire timeout: at once, and by up to half;
 /// - the limit held work back and the pool has free connections: jump to the limit that would fill it, by Little's law;
 /// - the limit held work back and the wait is below target: one more, or 2%;
-/// - nobody came near the limit: forget the unproven part of it.
+/// - nobody came near the limit: forget the unproven part of it;
+/// - queries take much longer than with fewer connections: try a lower limit for some rounds, and keep it as a ceiling if the
+///   database gets more done with it.
 ///
 /// Besides, it brakes: while an acquire has waited for a quarter of the acquire timeout, nobody new is admitted.
 ///
@@ -62,6 +71,8 @@ pub struct PoolAimd {
     /// The permits out, integrated since a call last ended of itself.
     open_seconds: f64,
     abandonment: Abandonment,
+    overloads: Overloads,
+    ceiling: Ceiling,
     /// How long nobody has come near the limit, since it last faded for that.
     unproven: Duration,
     /// No shrink for losses before this moment: the calls that were already out may still fail.
@@ -94,11 +105,10 @@ impl PoolAimd {
         pool_max: u32,
     ) -> Result<Self, ConfigError> {
         let config = config.check(pool_max)?;
-        let half = f64::from(pool_max.div_ceil(2));
         let mut law = Self {
             config,
             constants,
-            raw_limit: config.initial_limit.map_or(half, f64::from),
+            raw_limit: 1.0,
             pool_max,
             acquire_timeout: Duration::MAX,
             use_seconds: 0.0,
@@ -110,12 +120,15 @@ impl PoolAimd {
             completions: 0.0,
             open_seconds: 0.0,
             abandonment: Abandonment::default(),
+            overloads: Overloads::default(),
+            ceiling: Ceiling::new(&constants),
             unproven: Duration::ZERO,
             epoch_end: Timestamp::default(),
             patience_end: Timestamp::default(),
             last_tick: Timestamp::default(),
             round: Round::first(1),
         };
+        law.raw_limit = law.rest_limit();
         law.round = Round::first(law.limit());
         Ok(law)
     }
@@ -140,6 +153,8 @@ impl PoolAimd {
         // The deadlock-free ceiling is a matter of safety: even `min_limit` gives way to it.
         if self.raw_limit.max(min) >= sets && sets <= max {
             (sets, Bound::ConnectionSets)
+        } else if self.ceiling.in_force() < self.raw_limit.min(max) {
+            (self.ceiling.in_force().max(min), Bound::Throughput)
         } else if self.raw_limit >= max {
             (max.max(min), Bound::Max)
         } else if self.raw_limit <= min {
@@ -170,7 +185,8 @@ impl PoolAimd {
 
     /// The limit that needs no proof: where the law begins, and where it comes back to when demand is low.
     fn rest_limit(&self) -> f64 {
-        self.config.initial_limit.map_or(f64::from(self.pool_max.div_ceil(2)), f64::from)
+        let half = f64::from(self.pool_max.div_ceil(2)).min(self.constants.start);
+        self.config.initial_limit.map_or(half, f64::from)
     }
 
     /// The figure a decrease starts from: the limit, or what was really out if that was less.
@@ -180,7 +196,8 @@ impl PoolAimd {
 
     fn set(&mut self, limit: f64, demand: &Demand) {
         self.raw_limit = limit.max(1.0);
-        self.round = Round::new(self.limit(), demand);
+        let round = Round::new(self.limit(), demand);
+        self.round = if self.ceiling.is_trying() || self.ceiling.is_known() { round.exact() } else { round };
     }
 
     /// Keeps the mean time a call holds its permit, by Little's law over the last two turns of the calls in flight.
@@ -232,13 +249,23 @@ impl PoolAimd {
             return (reason, None);
         };
         self.round.add(&self.constants, self.limit(), elapsed.as_secs_f64(), demand, pool);
-        if let Some(terms) = self.shrink_in_emergency(demand, pool) {
+        let tick = Tally { done: to_f64(pool.activity.returns), seconds: elapsed.as_secs_f64() };
+        if self.ceiling.give_up(&self.constants, now, tick) {
+            self.set(self.raw_limit, demand);
+            return (Reason::Trial, Some(self.gauges(demand, pool)));
+        }
+        if let Some(terms) = self.shrink_in_emergency(now, demand, pool) {
             return (Reason::Emergency, Some(terms));
         }
-        let span = self.residence_seconds.min(self.constants.span_max_s);
+        let span_max = if self.ceiling.is_trying() {
+            self.constants.trial_span_max_s
+        } else {
+            self.constants.span_max_s
+        };
+        let span = self.residence_seconds.min(span_max);
         match self.round.finish(&self.constants, self.pool_max, span) {
             Some(measured) => {
-                let (reason, terms) = self.end_round(&measured, demand);
+                let (reason, terms) = self.end_round(now, &measured, demand);
                 (reason, Some(Terms { oldest_pending: pool.oldest_pending, ..terms }))
             }
             None if faded => (Reason::LowDemand, None),
@@ -253,23 +280,37 @@ impl PoolAimd {
         // What is scaled is the limit of the old pool: the bounds of the new one may already have cut it.
         let scaled = self.effective().0 * f64::from(pool_max) / f64::from(self.pool_max);
         self.pool_max = pool_max;
+        self.ceiling = Ceiling::new(&self.constants);
         self.set(scaled, demand);
         true
     }
 
-    /// Timeouts and refusals: half of what was out, once per recovery epoch.
+    /// Timeouts and refusals: half of what was out, once per recovery epoch. Calls that report overload in numbers: a ceiling
+    /// there.
     fn shrink_for_losses(&mut self, now: Timestamp, evidence: &Evidence) -> Option<(Reason, Terms)> {
         let demand = &evidence.demand;
         let pool = evidence.pool.unwrap_or_default();
         let timeouts = pool.activity.timeouts;
         let losses = timeouts + pool.activity.refused + demand.overloads;
+        let prevails = self.overloads.note(&self.constants, demand);
         if losses == 0 {
             return None;
         }
-        let reason = if timeouts > 0 { Reason::PoolTimeout } else { Reason::Overload };
         let terms = Terms { losses, ..self.gauges(demand, &pool) };
-        self.halve(now, self.epoch(), demand);
-        Some((reason, terms))
+        if timeouts > 0 || pool.activity.refused > 0 {
+            self.halve(now, self.epoch(), demand);
+            return Some((if timeouts > 0 { Reason::PoolTimeout } else { Reason::Overload }, terms));
+        }
+        if !prevails {
+            return None;
+        }
+        // The limit itself stays: the pool may well serve it. Calls that were let in before the last cut may fail still.
+        if now >= self.epoch_end && self.round.has_drained() {
+            self.epoch_end = now + self.epoch();
+            self.ceiling.lower(&self.constants, now, self.constants.backoff_min * self.proven(demand));
+            self.set(self.raw_limit, demand);
+        }
+        Some((Reason::Overload, terms))
     }
 
     /// Old calls that callers gave up on: half, as for losses. Those that began before have the same patience left.
@@ -286,6 +327,7 @@ impl PoolAimd {
     }
 
     fn halve(&mut self, now: Timestamp, epoch: Duration, demand: &Demand) {
+        self.ceiling.abort(&self.constants, now);
         if now >= self.epoch_end {
             self.epoch_end = now + epoch;
             self.set(self.constants.backoff_min * self.proven(demand), demand);
@@ -317,57 +359,75 @@ impl PoolAimd {
     }
 
     /// What cannot wait for the end of the round: an acquire on its way to its timeout.
-    fn shrink_in_emergency(&mut self, demand: &Demand, pool: &PoolEvidence) -> Option<Terms> {
+    fn shrink_in_emergency(&mut self, now: Timestamp, demand: &Demand, pool: &PoolEvidence) -> Option<Terms> {
         if self.use_seconds <= 0.0 || !self.round.has_traffic() || !self.brakes(pool) {
             return None;
         }
         let terms = self.gauges(demand, pool);
+        self.ceiling.abort(&self.constants, now);
         self.shrink_by_surplus(&terms, demand);
         Some(terms)
     }
 
-    fn end_round(&mut self, measured: &Measured, demand: &Demand) -> (Reason, Terms) {
-        let Measured { pending, held, utilisation, in_flight, use_seconds } = *measured;
+    fn end_round(&mut self, now: Timestamp, measured: &Measured, demand: &Demand) -> (Reason, Terms) {
+        let Measured { pending, held, utilisation, in_flight, use_seconds, tally } = *measured;
         self.use_seconds = use_seconds;
         self.held_mean = held;
         let constants = self.constants;
         self.utilisation_mean += constants.utilisation_weight * (utilisation - self.utilisation_mean);
-        let target_ratio = self.target_ratio();
-        let wait_ratio = ratio(pending, held);
         let terms = Terms {
             pending,
             held,
-            wait_ratio,
-            target_ratio,
+            wait_ratio: ratio(pending, held),
+            target_ratio: self.target_ratio(),
             utilisation,
             in_flight,
             use_time: Duration::try_from_secs_f64(use_seconds).unwrap_or_default(),
+            throughput: tally.rate(),
             ..Terms::default()
         };
+        let limit_bound = self.round.limit_bound;
+        let sample = Sample { limit: f64::from(self.limit()), in_flight, held, pending, tally, limit_bound };
+        if self.ceiling.is_trying() {
+            let has_moved = self.ceiling.end_round(&constants, now, &sample);
+            self.set(self.raw_limit, demand);
+            return (if has_moved { Reason::Throughput } else { Reason::Trial }, terms);
+        }
+        self.ceiling.note(&constants, self.raw_limit, &sample);
+        let reason = self.follow_pool(&sample, &terms, demand);
+        let may_try = matches!(reason, Reason::Balanced | Reason::Probe);
+        let begins = may_try && self.ceiling.begin(&constants, now, self.raw_limit, &sample);
+        self.set(self.raw_limit, demand);
+        (if begins { Reason::Trial } else { reason }, terms)
+    }
+
+    /// What the pool's wait and its free connections ask for.
+    fn follow_pool(&mut self, sample: &Sample, terms: &Terms, demand: &Demand) -> Reason {
+        let constants = self.constants;
+        let Terms { wait_ratio, target_ratio, utilisation, .. } = *terms;
         let full = utilisation.min(self.utilisation_mean) >= constants.utilisation_full;
         // Waits while connections are free on average are of calls that come in step. A queue that matters stands in front
         // of a busy pool, for two rounds; one that nears the timeout matters at once.
         let is_threat = self.is_threat(wait_ratio);
         let is_above = wait_ratio > target_ratio && (utilisation >= constants.utilisation_busy || is_threat);
         let stands = std::mem::replace(&mut self.was_above, is_above) || is_threat;
-        let reason = if is_above && stands {
-            self.shrink_by_surplus(&terms, demand);
-            return (Reason::PoolWait, terms);
+        if is_above && stands {
+            self.shrink_by_surplus(terms, demand);
+            Reason::PoolWait
         } else if full && wait_ratio > constants.mild_wait * target_ratio {
-            self.set(constants.backoff_mild * self.proven(demand), demand);
-            return (Reason::NoFreeConnection, terms);
+            self.raw_limit = constants.backoff_mild * self.proven(demand);
+            Reason::NoFreeConnection
         } else if self.abandonment.prevails(&constants) {
             Reason::Abandoned
         } else if !is_above
-            && self.round.limit_bound
-            && in_flight >= constants.bound_share * self.effective().0
+            && sample.limit_bound
+            && terms.in_flight >= constants.bound_share * self.effective().0
+            && !self.ceiling.is_known()
         {
-            self.grow(&terms)
+            self.grow(sample, terms)
         } else {
             Reason::Balanced
-        };
-        self.set(self.raw_limit, demand);
-        (reason, terms)
+        }
     }
 
     /// The multiplicative decrease: by as many calls as have their connections waiting beyond the accepted queue.
@@ -382,12 +442,17 @@ impl PoolAimd {
     }
 
     /// The increase: where the pool would be full by Little's law, or one step.
-    fn grow(&mut self, terms: &Terms) -> Reason {
-        let PoolAimdConstants { utilisation_goal, jump_max, increase, increase_share, .. } = self.constants;
+    fn grow(&mut self, sample: &Sample, terms: &Terms) -> Reason {
+        if self.ceiling.bars_jump(&self.constants, sample) {
+            return Reason::Balanced;
+        }
+        let PoolAimdConstants { utilisation_goal, jump_max, increase, increase_share, start, .. } =
+            self.constants;
         let effective = self.effective().0;
         let ceiling = self.set_ceiling().min(self.max());
         let filling = terms.in_flight.min(effective) * utilisation_goal / terms.utilisation;
-        let jump = filling.min(effective * jump_max);
+        let connections = (2.0 * terms.held).max(start);
+        let jump = filling.min(effective * jump_max).min(effective * connections / terms.held);
         let (limit, reason) = if terms.utilisation < utilisation_goal && jump > effective + increase {
             (jump, Reason::FreeConnections)
         } else {
@@ -408,6 +473,7 @@ impl PoolAimd {
             utilisation: ratio(f64::from(pool.reading.used()), f64::from(self.pool_max)),
             in_flight: f64::from(demand.in_flight),
             use_time: Duration::try_from_secs_f64(self.use_seconds).unwrap_or_default(),
+            throughput: 0.0,
             losses: 0,
             oldest_pending: pool.oldest_pending,
         }

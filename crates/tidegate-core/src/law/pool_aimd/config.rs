@@ -46,7 +46,8 @@ impl PoolAimdConfig {
         self
     }
 
-    /// The limit before there is evidence, in permits. Default: half the pool, which one query a call cannot overfill.
+    /// The limit before there is evidence, in permits. Default: half the pool, which one query a call cannot overfill,
+    /// and at most 20.
     ///
     /// Allowed: `min_limit` to `max_limit`. It matters for the first second only.
     #[must_use]

@@ -114,6 +114,59 @@ constants! {
     abandoned_share: 0.25,
     /// …and at least so many: one caller may have reasons of its own.
     abandoned_least: 2.0,
+
+    /// The limit starts at half the pool, at most at this many permits; and a jump may lead to this many connections held,
+    /// or to twice as many as before. Beyond that a database has to show first that it can serve them.
+    start: 20.0,
+
+    /// A query that takes this many times as long as with fewer connections is suspect, and so many times the connections
+    /// without that are proof: throughput grew.
+    suspect_ratio: 1.5,
+    /// The fewest connections held, on average, that say something.
+    suspect_held: 0.3,
+    /// Rounds add up while the limit changes by less than this share.
+    suspect_range: 0.2,
+    /// What is known rests on the last queries, so many…
+    suspect_memory: 100.0,
+    /// …and a trial needs this many suspect ones.
+    suspect_done: 40.0,
+
+    /// The limit that is tried leaves this share of the connections in use, if the suspicion is right.
+    trial_share: 0.5,
+    /// A first ceiling takes a gain of this much (a logarithm)…
+    trial_gain: 0.1,
+    /// …by this many standard errors, for in most databases there is none to be found…
+    trial_sure: 2.5,
+    /// …and is out of the question once the lower limit is worse by this many. A trial that ends otherwise is repeated.
+    trial_doubt: 1.25,
+    /// Below a ceiling the limit that is tried leaves this share of the connections in use: near the best, small steps do.
+    tune_share: 0.7,
+    /// Limits near a ceiling differ little: this many standard errors decide between them.
+    tune_sure: 2.0,
+    /// A round of a trial waits for slow calls, at most for so long: those that were let in think first.
+    trial_span_max_s: 2.0,
+    /// A trial is over after so many queries under either limit…
+    trial_done: 300.0,
+    /// …or so many rounds;
+    trial_rounds: 60.0,
+    /// then the other limit is taken if it gained this much.
+    tune_gain: 0.03,
+    /// The step above a ceiling, as a share of it; doubled after each success.
+    tune_step: 0.25,
+    /// A trial is given up when the base would have done this much since, and the other limit did…
+    trial_stall: 8.0,
+    /// …less than this share of it.
+    trial_stall_share: 0.1,
+    /// The pause after a trial that changed nothing, in lengths of it: trials cost a few percent at most. It doubles…
+    patience: 3.0,
+    /// …up to this.
+    patience_max_s: 120.0,
+
+    /// Calls that report overload lower the limit when they are this share of those that ended lately: a rare deadlock in a
+    /// database that works is none of the limit's business.
+    overload_share: 0.05,
+    /// Lately: over two turns of the calls in flight, and so many calls at least.
+    overload_calls: 50.0,
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 use super::PoolAimdConstants;
+use super::trial::Tally;
 use crate::{Demand, PoolEvidence};
 
 /// The span of evidence that one decision rests on.
@@ -14,6 +15,8 @@ pub(super) struct Round {
     grants: u64,
     /// Whether the calls in flight have come down to the limit.
     drained: bool,
+    /// Whether those must come down that ask the pool for nothing, too.
+    waits_for_all: bool,
     /// Whether the skipped part is over.
     pub(super) is_measuring: bool,
     /// Whether the limit held a caller back.
@@ -21,8 +24,10 @@ pub(super) struct Round {
     /// Measured time, in seconds, and how much of it the last tick was.
     seconds: f64,
     last_tick_seconds: f64,
-    /// Grants in the measured time.
+    /// Grants in the measured time; connections given back, and calls that reported overload.
     measured: u64,
+    returns: u64,
+    overloads: u64,
     /// Counts integrated over the measured time, in seconds.
     pending_seconds: f64,
     held_seconds: f64,
@@ -44,6 +49,8 @@ pub(super) struct Measured {
     pub(super) in_flight: f64,
     /// Mean seconds a connection was held, by Little's law.
     pub(super) use_seconds: f64,
+    /// What got done.
+    pub(super) tally: Tally,
 }
 
 impl Round {
@@ -54,11 +61,14 @@ impl Round {
             calls: f64::from(calls),
             grants: 0,
             drained: demand.in_flight <= limit,
+            waits_for_all: false,
             is_measuring: false,
             limit_bound: false,
             seconds: 0.0,
             last_tick_seconds: 0.0,
             measured: 0,
+            returns: 0,
+            overloads: 0,
             pending_seconds: 0.0,
             held_seconds: 0.0,
             others_at_ticks: 0.0,
@@ -72,6 +82,16 @@ impl Round {
     pub(super) fn first(limit: u32) -> Self {
         // Nor is there an earlier tick that could tell others' connections from those being opened for us.
         Self { is_measuring: true, others_before: u32::MAX, ..Self::new(limit, &Demand::default()) }
+    }
+
+    /// The same round, if the limit of it is to be compared with another: then every call above it must have ended.
+    pub(super) fn exact(self) -> Self {
+        Self { waits_for_all: true, ..self }
+    }
+
+    /// Whether what is out was let in under the limit in force.
+    pub(super) const fn has_drained(&self) -> bool {
+        self.drained
     }
 
     /// Grants needed to end the round.
@@ -92,7 +112,7 @@ impl Round {
         self.grants += activity.grants;
         self.limit_bound |= demand.held_back;
         // Calls that are out above the limit and ask for nothing, thinking, need not be waited for.
-        let asks_for_nothing = pool.pending == 0 && pool.reading.free() > 0;
+        let asks_for_nothing = !self.waits_for_all && pool.pending == 0 && pool.reading.free() > 0;
         self.drained |= demand.in_flight <= limit || asks_for_nothing;
         let others = self.others(pool);
         let skipped = constants.skip * self.need(constants);
@@ -105,6 +125,8 @@ impl Round {
             self.seconds += seconds;
             self.last_tick_seconds = seconds;
             self.measured += activity.grants;
+            self.returns += activity.returns;
+            self.overloads += demand.overloads;
             self.pending_seconds += activity.pending_time.as_secs_f64();
             self.held_seconds += activity.held_time.as_secs_f64();
             self.others_at_ticks += f64::from(others);
@@ -133,7 +155,9 @@ impl Round {
         let measured = to_f64(self.measured);
         let has_span = self.seconds > 0.0 && self.seconds + self.last_tick_seconds / 2.0 >= span;
         let is_over = has_span && to_f64(self.grants) >= self.need(constants);
-        if !is_over || measured < constants.round_min / 2.0 {
+        // As long as fewer come back than go out, nobody knows how long they take.
+        let is_steady = self.measured <= 2 * self.returns;
+        if !is_over || !is_steady || measured < constants.round_min / 2.0 {
             return None;
         }
         let held = self.held_seconds / self.seconds;
@@ -144,6 +168,7 @@ impl Round {
             utilisation: used / f64::from(pool_max.max(1)),
             in_flight: self.in_flight_at_ticks / f64::from(self.ticks),
             use_seconds: self.held_seconds / measured,
+            tally: Tally { done: to_f64(self.returns) - to_f64(self.overloads), seconds: self.seconds },
         })
     }
 }
