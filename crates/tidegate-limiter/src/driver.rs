@@ -30,6 +30,8 @@ pub(crate) struct Driver {
 
 /// What came of a tick.
 pub(crate) struct Ticked {
+    /// For who owns the time; the others find it among the decisions.
+    #[cfg(feature = "test-util")]
     pub(crate) decision: Decision,
     /// Whether the driver may sleep until there is work.
     pub(crate) may_sleep: bool,
@@ -134,7 +136,12 @@ impl Driver {
         }
         shared.telemetry.tick(&shared.name, &tick, &shared.gate.peek(), &decision);
         let is_quiet = observation.queued == 0 || observation.is_closed;
-        Some(Ticked { decision, may_sleep: observation.in_flight == 0 && is_quiet && self.law.is_settled() })
+        let may_sleep = observation.in_flight == 0 && is_quiet && self.law.is_settled();
+        Some(Ticked {
+            #[cfg(feature = "test-util")]
+            decision,
+            may_sleep,
+        })
     }
 
     /// Turns totals into what happened since the previous tick.
