@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
-use tidegate_core::{ControlLaw, Decision, Demand, Evidence, PoolActivity, PoolEvidence, Timestamp};
+use tidegate_core::{ControlLaw, Demand, Evidence, PoolActivity, PoolEvidence, Timestamp};
 use tokio::time::{Instant, sleep};
 
 use crate::PoolProbe;
@@ -32,7 +32,7 @@ pub(crate) struct Driver {
 pub(crate) struct Ticked {
     /// For who owns the time; the others find it among the decisions.
     #[cfg(feature = "test-util")]
-    pub(crate) decision: Decision,
+    pub(crate) decision: tidegate_core::Decision,
     /// Whether the driver may sleep until there is work.
     pub(crate) may_sleep: bool,
 }
