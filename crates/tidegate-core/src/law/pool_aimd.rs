@@ -304,8 +304,9 @@ impl PoolAimd {
         if !prevails {
             return None;
         }
-        // The limit itself stays: the pool may well serve it. Calls that were let in before the last cut may fail still.
-        if now >= self.epoch_end && self.round.has_drained() {
+        // The limit itself stays: the pool may well serve it. Calls that were let in before the last cut may fail still; but
+        // while hardly any succeeds, it does not matter when they were let in.
+        if now >= self.epoch_end && (self.round.has_drained() || self.overloads.dominate()) {
             self.epoch_end = now + self.epoch();
             self.ceiling.lower(&self.constants, now, self.constants.backoff_min * self.proven(demand));
             self.set(self.raw_limit, demand);

@@ -211,7 +211,9 @@ impl Ceiling {
 
     /// Puts off the next trial by so many times the length of this one, twice as many each time.
     fn wait(&mut self, constants: &PoolAimdConstants, now: Timestamp) {
-        let seconds = self.patience * now.since(self.began).as_secs_f64();
+        // Where calls report overload, a trial that was given up at once costs until those it let in have failed.
+        let least = if self.is_for_losses { constants.epoch_max_s } else { 0.0 };
+        let seconds = self.patience * now.since(self.began).as_secs_f64().max(least);
         self.due =
             now + Duration::try_from_secs_f64(seconds.min(constants.patience_max_s)).unwrap_or_default();
         self.patience *= 2.0;

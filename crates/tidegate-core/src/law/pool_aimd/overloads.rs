@@ -19,6 +19,11 @@ impl Overloads {
         self.ended = keep * self.ended + ended;
         demand.overloads > 0 && self.overloads >= constants.overload_share * self.ended
     }
+
+    /// Whether most of the calls that ended lately reported overload.
+    pub(super) fn dominate(&self) -> bool {
+        2.0 * self.overloads >= self.ended
+    }
 }
 
 #[cfg(test)]
