@@ -15,6 +15,8 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use loom::future::block_on;
+use loom::sync::Arc;
+use loom::thread::{self, JoinHandle};
 
 use super::{Entry, Gate, Grant, Hold, Kind, Line, QueueConfig, QueueLimit, Ticket};
 use crate::sync::lock;
@@ -66,6 +68,20 @@ fn acquire(gate: &Gate) {
 /// A place in the bounded queue, where the permits are known to be out.
 fn queue_up(gate: &Gate, class: &Class) -> Ticket {
     match gate.enter_class(class, || 0, None, None) {
+        Entry::Queued(ticket) => ticket,
+        other => unreachable!("{other:?} where the permits are out"),
+    }
+}
+
+/// Does something to the gate on another thread.
+fn beside<T: 'static>(gate: &Arc<Gate>, act: impl FnOnce(&Gate) -> T + 'static) -> JoinHandle<T> {
+    let gate = Arc::clone(gate);
+    thread::spawn(move || act(&gate))
+}
+
+/// A place in the plain line, where the permits are known to be out.
+fn line_up(gate: &Gate, kind: Kind) -> Ticket {
+    match gate.enter(kind, Line::Ordinary, None) {
         Entry::Queued(ticket) => ticket,
         other => unreachable!("{other:?} where the permits are out"),
     }

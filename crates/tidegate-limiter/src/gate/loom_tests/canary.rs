@@ -2,10 +2,9 @@
 //! nothing.
 
 use loom::sync::Arc;
-use loom::thread;
 
 use super::super::word::Word;
-use super::{Gate, Kind, Line, gate, lock, model};
+use super::{Gate, Kind, Line, beside, gate, lock, model};
 use crate::sync::Ordering;
 
 /// The fast path without the second look at the limit.
@@ -23,10 +22,7 @@ fn the_race_without_the_second_look_is_found() {
     model(|| {
         let gate = Arc::new(gate(2));
         assert!(gate.try_take());
-        let taker = {
-            let gate = Arc::clone(&gate);
-            thread::spawn(move || take_with_one_look(&gate))
-        };
+        let taker = beside(&gate, move |gate| take_with_one_look(gate));
         gate.set_limit(1);
         let at_shrink = gate.peek().in_flight;
         taker.join().unwrap();
@@ -50,10 +46,7 @@ fn the_wake_up_lost_by_an_early_look_is_found() {
     model(|| {
         let gate = Arc::new(gate(1));
         assert!(gate.try_take());
-        let waiter = {
-            let gate = Arc::clone(&gate);
-            thread::spawn(move || drop(gate.enter(Kind::Permit, Line::Ordinary, None)))
-        };
+        let waiter = beside(&gate, move |gate| drop(gate.enter(Kind::Permit, Line::Ordinary, None)));
         release_with_an_early_look(&gate);
         waiter.join().unwrap();
         assert_eq!(gate.peek().in_flight, 1, "a free permit and a waiter left behind");
@@ -70,10 +63,7 @@ fn take_piecemeal(gate: &Gate) -> bool {
 fn the_standstill_of_permits_taken_one_by_one_is_found() {
     model(|| {
         let gate = Arc::new(gate(2));
-        let other = {
-            let gate = Arc::clone(&gate);
-            thread::spawn(move || take_piecemeal(&gate))
-        };
+        let other = beside(&gate, move |gate| take_piecemeal(gate));
         let mine = take_piecemeal(&gate);
         assert!(mine || other.join().unwrap(), "neither got both");
     });

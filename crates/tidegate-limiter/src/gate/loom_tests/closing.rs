@@ -4,9 +4,10 @@ use std::future::poll_fn;
 
 use loom::future::block_on;
 use loom::sync::Arc;
-use loom::thread;
 
-use super::{Entry, Gate, Hold, Kind, Line, assert_empty, class, gate, model, queue_up, try_acquire, wait};
+use super::{
+    Entry, Gate, Hold, Kind, Line, assert_empty, beside, class, gate, model, queue_up, try_acquire, wait,
+};
 use crate::OverloadReason;
 
 /// Closes and waits until nothing is in flight.
@@ -20,10 +21,7 @@ fn drain(gate: &Gate) {
 fn once_closed_nobody_is_admitted() {
     model(|| {
         let gate = Arc::new(gate(1));
-        let caller = {
-            let gate = Arc::clone(&gate);
-            thread::spawn(move || try_acquire(&gate))
-        };
+        let caller = beside(&gate, move |gate| try_acquire(gate));
         gate.close();
         let at_close = gate.peek().in_flight;
         assert!(!gate.try_take());
@@ -40,18 +38,12 @@ fn every_waiter_is_served_or_refused() {
     model(|| {
         let gate = Arc::new(gate(1));
         assert!(gate.try_take());
-        let caller = {
-            let gate = Arc::clone(&gate);
-            thread::spawn(move || {
-                if try_acquire(&gate).is_ok() {
-                    gate.release(Hold::PLAIN);
-                }
-            })
-        };
-        let owner = {
-            let gate = Arc::clone(&gate);
-            thread::spawn(move || gate.close())
-        };
+        let caller = beside(&gate, move |gate| {
+            if try_acquire(gate).is_ok() {
+                gate.release(Hold::PLAIN);
+            }
+        });
+        let owner = beside(&gate, move |gate| gate.close());
         gate.release(Hold::PLAIN);
         caller.join().unwrap();
         owner.join().unwrap();
@@ -65,13 +57,10 @@ fn a_drain_ends_with_the_last_release() {
         let gate = Arc::new(gate(2));
         assert!(gate.try_take());
         let hold = gate.try_enter_class(&class(1)).unwrap();
-        let drainer = {
-            let gate = Arc::clone(&gate);
-            thread::spawn(move || {
-                drain(&gate);
-                assert_eq!(gate.peek().in_flight, 0, "drained with calls in flight");
-            })
-        };
+        let drainer = beside(&gate, move |gate| {
+            drain(gate);
+            assert_eq!(gate.peek().in_flight, 0, "drained with calls in flight");
+        });
         gate.release(Hold::PLAIN);
         gate.release(hold);
         drainer.join().unwrap();
@@ -86,10 +75,7 @@ fn a_drain_waits_for_a_permit_that_was_handed_over_and_not_seen() {
         let gate = Arc::new(gate(1));
         assert!(gate.try_take());
         let ticket = queue_up(&gate, &class(1));
-        let drainer = {
-            let gate = Arc::clone(&gate);
-            thread::spawn(move || drain(&gate))
-        };
+        let drainer = beside(&gate, move |gate| drain(gate));
         gate.release(Hold::PLAIN);
         let _ = gate.cancel(ticket);
         drainer.join().unwrap();
@@ -102,10 +88,7 @@ fn a_call_that_was_promised_its_permit_gets_it_when_closed() {
     model(|| {
         let gate = Arc::new(gate(1));
         assert!(gate.try_reserve());
-        let owner = {
-            let gate = Arc::clone(&gate);
-            thread::spawn(move || gate.close())
-        };
+        let owner = beside(&gate, move |gate| gate.close());
         if gate.claim(gate.stamp()).is_none() && !gate.try_take() {
             match gate.enter(Kind::Permit, Line::First, None) {
                 Entry::Queued(ticket) => assert_eq!(wait(&gate, &ticket), Hold::PLAIN),

@@ -5,25 +5,21 @@ use std::task::Poll;
 
 use loom::future::block_on;
 use loom::sync::Arc;
-use loom::thread;
 
-use super::{Hold, acquire, assert_empty, class, gate, model};
+use super::{Hold, acquire, assert_empty, beside, class, gate, model};
 
 #[test]
 fn a_caller_wakes_the_sleeping_driver() {
     model(|| {
         let gate = Arc::new(gate(1));
-        let driver = {
-            let gate = Arc::clone(&gate);
-            thread::spawn(move || {
-                block_on(poll_fn(|cx| {
-                    if gate.peek().admitted > 0 {
-                        return Poll::Ready(());
-                    }
-                    gate.poll_idle(cx, 0)
-                }));
-            })
-        };
+        let driver = beside(&gate, move |gate| {
+            block_on(poll_fn(|cx| {
+                if gate.peek().admitted > 0 {
+                    return Poll::Ready(());
+                }
+                gate.poll_idle(cx, 0)
+            }));
+        });
         acquire(&gate);
         driver.join().unwrap();
         gate.release(Hold::PLAIN);
@@ -37,10 +33,7 @@ fn a_claim_wakes_the_sleeping_driver() {
     model(|| {
         let gate = Arc::new(gate(1));
         assert!(gate.try_reserve());
-        let driver = {
-            let gate = Arc::clone(&gate);
-            thread::spawn(move || block_on(poll_fn(|cx| gate.poll_idle(cx, 0))))
-        };
+        let driver = beside(&gate, move |gate| block_on(poll_fn(|cx| gate.poll_idle(cx, 0))));
         assert!(gate.claim(gate.stamp()).is_some());
         gate.release(Hold::PLAIN);
         driver.join().unwrap();
@@ -52,10 +45,7 @@ fn a_claim_wakes_the_sleeping_driver() {
 fn a_call_with_a_class_wakes_the_sleeping_driver() {
     model(|| {
         let gate = Arc::new(gate(1));
-        let driver = {
-            let gate = Arc::clone(&gate);
-            thread::spawn(move || block_on(poll_fn(|cx| gate.poll_idle(cx, 0))))
-        };
+        let driver = beside(&gate, move |gate| block_on(poll_fn(|cx| gate.poll_idle(cx, 0))));
         let hold = gate.try_enter_class(&class(1)).unwrap();
         gate.release(hold);
         driver.join().unwrap();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32 as PlainU32, Ordering as PlainOrdering};
 use loom::sync::Arc;
 use loom::thread;
 
-use super::{Entry, Gate, Hold, Kind, Line, acquire, assert_empty, gate, model};
+use super::{Entry, Gate, Hold, Kind, Line, acquire, assert_empty, beside, gate, model};
 
 #[test]
 fn two_callers_never_share_one_permit() {
@@ -33,23 +33,17 @@ fn a_cancelled_waiter_passes_its_permit_on() {
     model(|| {
         let gate = Arc::new(gate(1));
         assert!(gate.try_take());
-        let canceller = {
-            let gate = Arc::clone(&gate);
-            thread::spawn(move || match gate.enter(Kind::Permit, Line::Ordinary, None) {
-                Entry::Queued(ticket) => {
-                    let _ = gate.cancel(ticket);
-                }
-                Entry::Admitted(hold) => gate.release(hold),
-                Entry::Refused(refusal) => unreachable!("{refusal}"),
-            })
-        };
-        let waiter = {
-            let gate = Arc::clone(&gate);
-            thread::spawn(move || {
-                acquire(&gate);
-                gate.release(Hold::PLAIN);
-            })
-        };
+        let canceller = beside(&gate, move |gate| match gate.enter(Kind::Permit, Line::Ordinary, None) {
+            Entry::Queued(ticket) => {
+                let _ = gate.cancel(ticket);
+            }
+            Entry::Admitted(hold) => gate.release(hold),
+            Entry::Refused(refusal) => unreachable!("{refusal}"),
+        });
+        let waiter = beside(&gate, move |gate| {
+            acquire(gate);
+            gate.release(Hold::PLAIN);
+        });
         gate.release(Hold::PLAIN);
         canceller.join().unwrap();
         waiter.join().unwrap();
@@ -62,10 +56,7 @@ fn after_a_shrink_nobody_is_admitted_above_it() {
     model(|| {
         let gate = Arc::new(gate(2));
         assert!(gate.try_take());
-        let taker = {
-            let gate = Arc::clone(&gate);
-            thread::spawn(move || gate.try_take())
-        };
+        let taker = beside(&gate, move |gate| gate.try_take());
         gate.set_limit(1);
         // Whatever happened before the shrink, nothing is given after it.
         let at_shrink = gate.peek().in_flight;
@@ -82,10 +73,7 @@ fn growth_wakes_a_waiter() {
     model(|| {
         let gate = Arc::new(gate(1));
         assert!(gate.try_take());
-        let waiter = {
-            let gate = Arc::clone(&gate);
-            thread::spawn(move || acquire(&gate))
-        };
+        let waiter = beside(&gate, move |gate| acquire(gate));
         gate.set_limit(2);
         waiter.join().unwrap();
         assert_eq!(gate.peek().in_flight, 2);
@@ -97,13 +85,10 @@ fn the_brake_stops_and_releases() {
     model(|| {
         let gate = Arc::new(gate(1));
         gate.set_brake(true);
-        let waiter = {
-            let gate = Arc::clone(&gate);
-            thread::spawn(move || {
-                acquire(&gate);
-                gate.release(Hold::PLAIN);
-            })
-        };
+        let waiter = beside(&gate, move |gate| {
+            acquire(gate);
+            gate.release(Hold::PLAIN);
+        });
         assert_eq!(gate.peek().in_flight, 0, "somebody passed the brake");
         gate.set_brake(false);
         waiter.join().unwrap();
