@@ -1,14 +1,13 @@
 //! What a recorder sees, with the limiter's metrics read through a real one.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::util::{Told, ToldPool};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tidegate_core::{Outcome, PoolReading};
-use tidegate_limiter::Limiter;
+use tidegate_limiter::{Limiter, Reservation};
 use tokio::time::sleep;
+use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
 
 /// The values of the metric with these labels.
 fn value(snapshotter: &Snapshotter, name: &str, labels: &[(&str, &str)]) -> DebugValue {
@@ -106,65 +105,37 @@ async fn queue_wait_counts_those_who_waited_cancelled_ones_included() {
     assert!((waits[0] - 0.02).abs() < 0.002 && (waits[1] - 0.03).abs() < 0.002, "{waits:?}");
 }
 
-/// What was logged, as text.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn lines(&self) -> Vec<String> {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap().lines().map(str::to_owned).collect()
-    }
-}
-
+/// A call whose caller left between the hand-over and its next poll is no success.
 #[tokio::test(start_paused = true)]
-async fn one_event_per_decision_with_its_reason_and_none_per_call() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    let law = Told::new(3);
-    let limiter =
-        Limiter::builder().name("experts").pool(ToldPool::default()).law(law.clone()).build().unwrap();
-    for limit in [3, 5, 5, 2] {
-        law.set_limit(limit);
-        for _ in 0..10 {
-            drop(limiter.acquire().await.unwrap());
-        }
-        let _work = limiter.acquire().await.unwrap();
-        sleep(Duration::from_millis(250)).await;
-    }
-    law.set_brake(true);
-    let _work = limiter.acquire().await.unwrap();
+async fn a_permit_handed_over_and_never_seen_is_ignored() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let limiter = limiter(&recorder, &Told::new(1), ToldPool::default());
+    let mut service = task::spawn(Reservation::new(&limiter));
+    assert_ready!(service.enter(|cx, mut reservation| reservation.poll_ready(cx)));
+    let mut call = task::spawn(limiter.acquire());
+    assert_pending!(call.poll());
+    // The reservation stands idle while somebody waits: it is taken for the call.
     sleep(Duration::from_millis(100)).await;
-    let lines = log.lines();
-    assert_eq!(lines.len(), 3, "{lines:#?}");
-    assert!(lines[0].contains("limit 3 → 5: configured") && lines[0].contains("limiter=\"experts\""));
-    assert!(lines[1].contains("limit 5 → 2: configured") && lines[1].contains("wait_ratio="));
-    assert!(lines[2].contains("tidegate::brake") && lines[2].contains("on=true"));
-}
-
-#[test]
-fn a_driver_that_ends_before_its_limiter_says_so() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let limiter = runtime.block_on(async { Limiter::builder().fixed(1).build().unwrap() });
-    drop(runtime);
-    let lines = log.lines();
-    assert!(lines.len() == 1 && lines[0].contains("tidegate::driver"), "{lines:#?}");
-    drop(limiter);
+    let permit = assert_ready_ok!(call.poll());
+    let mut promised = task::spawn(service.enter(|_, mut reservation| reservation.claim()).unwrap());
+    assert_pending!(promised.enter(|cx, mut claim| claim.poll_held(cx)));
+    let mut next = task::spawn(limiter.acquire());
+    assert_pending!(next.poll());
+    permit.finish(Outcome::Success);
+    drop(promised);
+    drop(next);
+    sleep(Duration::from_millis(150)).await;
+    let all = snapshotter.snapshot().into_vec();
+    let count = |outcome: &str| {
+        let of = |label: &metrics::Label| label.key() == "outcome" && label.value() == outcome;
+        let found = all
+            .iter()
+            .find(|(key, ..)| key.key().name() == "tidegate_outcomes_total" && key.key().labels().any(of));
+        found.map(|found| format!("{:?}", found.3))
+    };
+    assert_eq!(count("success").as_deref(), Some("Counter(1)"));
+    assert_eq!(count("ignored").as_deref(), Some("Counter(2)"), "the promise's and the call's");
 }
 
 fn count_of_waits(snapshotter: &Snapshotter) -> usize {
@@ -183,7 +154,7 @@ async fn sixteen_waits_are_timed_between_two_looks() {
     let _held = limiter.acquire().await.unwrap();
     let give_up = || {
         for _ in 0..40 {
-            drop(tokio_test::task::spawn(limiter.acquire()).poll());
+            drop(task::spawn(limiter.acquire()).poll());
         }
     };
     give_up();
