@@ -38,8 +38,12 @@ fn bad_input_gets_one_line_and_exit_code_2() {
     check_bad_input(&["simulate", "--seeds", "0"], "seeds");
     check_bad_input(&["simulate", "--laws", "magic"], "laws");
     check_bad_input(&["simulate", "--laws", "default,default"], "laws");
+    check_bad_input(&["simulate", "--laws", "all,default"], "laws");
     check_bad_input(&["simulate", "--only", "nowhere"], "only");
+    check_bad_input(&["simulate", "--only", "nested,nested"], "only");
+    check_bad_input(&["simulate", "--only", ""], "only");
     check_bad_input(&["simulate", "--vary", "luck"], "vary");
+    check_bad_input(&["simulate", "--vary", "keep,keep"], "vary");
     check_bad_input(&["simulate", "--scenarios", "missing"], "scenarios");
     check_bad_input(&["simulate", "--scenarios", "."], "scenarios");
     check_bad_input(&["simulate", "--json", "missing/board.json"], "json");
@@ -54,6 +58,17 @@ fn a_file_that_is_no_scenario_is_named() {
     let said = text(&output.stderr);
     assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{said}");
     assert!(said.contains("small.toml") && said.contains("max"), "{said}");
+}
+
+/// Their rows used to stand under one name, as if they were of one scenario.
+#[test]
+fn two_scenarios_of_one_name_are_refused() {
+    let lab = small();
+    std::fs::copy(lab.path("scenarios/small.toml"), lab.path("scenarios/twin.toml")).unwrap();
+    let output = lab.run(&["simulate", "--scenarios", "scenarios"]);
+    let said = text(&output.stderr);
+    assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{said}");
+    assert!(said.contains("twin.toml") && said.contains("a scenario small, too"), "{said}");
 }
 
 #[test]
@@ -177,6 +192,7 @@ fn a_run_is_recorded_and_played_again() {
 fn a_workload_is_run_for_real_and_in_the_simulator() {
     check_bad_input(&["agreement", "--workload", "tickets"], "workload");
     check_bad_input(&["agreement", "--workload", "thrash"], "workload");
+    check_bad_input(&["agreement", "--workload", "short,short"], "workload");
     check_bad_input(&["agreement", "--duration", "0s"], "duration");
     let lab = Lab::new();
     let output = lab.run(&["agreement", "--workload", "nested", "--duration", "2s", "--json", "both.json"]);

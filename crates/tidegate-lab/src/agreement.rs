@@ -86,8 +86,9 @@ impl Order {
             Some(url) => faults.take(Target::from_url(url)),
             None => Some(Target::Embedded),
         };
-        let names = args.workload.as_deref().unwrap_or(WORKLOADS).split(',');
-        let workloads: Vec<_> = names.filter_map(|name| faults.take(named(name.trim()))).collect();
+        let names = args.workload.as_deref().unwrap_or(WORKLOADS);
+        let workloads = parse::list("workload", "workload", names, named, |known| known.name.to_owned());
+        let workloads = faults.take(workloads).unwrap_or_default();
         let duration = args.duration.as_deref();
         let duration = duration.map(|text| parse::span("duration", text, DURATION_MIN, DURATION_MAX));
         let duration = duration.and_then(|duration| faults.take(duration));

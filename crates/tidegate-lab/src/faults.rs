@@ -70,9 +70,10 @@ impl From<Fault> for Faults {
     }
 }
 
-/// A fault is one line whatever was typed.
+/// A fault is one line whatever was typed, and says so where nothing was.
 fn one_line(text: &str) -> String {
-    text.split(char::is_control).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+    let parts: Vec<_> = text.split(char::is_control).map(str::trim).filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() { "empty".to_owned() } else { parts.join(" ") }
 }
 
 #[cfg(test)]
@@ -83,6 +84,7 @@ mod tests {
     fn a_fault_names_field_value_and_allowed_range_on_one_line() {
         let fault = Fault::new("pool", "0\n\x1b[31m", "1 to 10");
         assert_eq!(fault.to_string(), "pool is 0 [31m, allowed is 1 to 10");
+        assert_eq!(Fault::new("only", " ", "nested").to_string(), "only is empty, allowed is nested");
     }
 
     #[test]

@@ -36,6 +36,30 @@ pub(crate) fn span(field: &'static str, text: &str, min: Duration, max: Duration
     })
 }
 
+/// Values separated by commas, each of them read by `one`; `what` they are, and by which name each is known.
+///
+/// # Errors
+///
+/// The first value that cannot be read, or one that is there twice.
+pub(crate) fn list<T>(
+    field: &'static str,
+    what: &str,
+    text: &str,
+    one: impl Fn(&str) -> Result<T, Fault>,
+    name: impl Fn(&T) -> String,
+) -> Result<Vec<T>, Fault> {
+    let mut list: Vec<T> = Vec::new();
+    for item in text.split(',') {
+        let value = one(item.trim())?;
+        let known = name(&value);
+        if list.iter().any(|other| name(other) == known) {
+            return Err(Fault::new(field, text, format_args!("each {what} once, {known} is there twice")));
+        }
+        list.push(value);
+    }
+    Ok(list)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,5 +111,18 @@ mod tests {
             count("pool", "0", 1, 100).unwrap_err().to_string(),
             "pool is 0, allowed is a whole number from 1 to 100"
         );
+    }
+
+    #[test]
+    fn a_list_has_each_value_once() {
+        let counts = |text| list("pools", "pool", text, |item| count("pools", item, 1, 9), u32::to_string);
+        assert_eq!(counts("3, 1,2"), Ok(vec![3, 1, 2]));
+        // It is the value that is there twice, however it was typed.
+        for (text, why) in [
+            ("1,2,01", "pools is 1,2,01, allowed is each pool once, 1 is there twice"),
+            ("1,", "pools is empty, allowed is a whole number from 1 to 9"),
+        ] {
+            assert_eq!(counts(text).unwrap_err().to_string(), why);
+        }
     }
 }

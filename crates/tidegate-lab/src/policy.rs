@@ -25,19 +25,7 @@ const MOST: u32 = 100_000;
 impl Policy {
     /// Reads a list such as `none,per-job:5,adaptive`.
     pub(crate) fn list(text: &str) -> Result<Vec<Self>, Fault> {
-        let mut policies = Vec::new();
-        for item in text.split(',') {
-            let policy = Self::one(item.trim())?;
-            if policies.contains(&policy) {
-                return Err(Fault::new(
-                    "policy",
-                    text,
-                    format_args!("each policy once, {policy} is there twice"),
-                ));
-            }
-            policies.push(policy);
-        }
-        Ok(policies)
+        parse::list("policy", "policy", text, Self::one, Self::to_string)
     }
 
     fn one(item: &str) -> Result<Self, Fault> {
@@ -51,10 +39,9 @@ impl Policy {
             _ => None,
         }
         .ok_or_else(|| {
-            let given = if item.is_empty() { "empty" } else { item };
             Fault::new(
                 "policy",
-                given,
+                item,
                 format_args!("none, fixed:N, per-job:N, adaptive or oracle, N from 1 to {MOST}"),
             )
         })

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tidegate::MAX_LIMIT;
 use tidegate_sim::scoreboard::Variation;
 use tidegate_sim::{Policy, Scenario};
 
@@ -74,7 +75,7 @@ fn scenarios(folder: Option<&Path>, only: Option<&str>) -> Result<Vec<Scenario>,
         let found = all.iter().find(|scenario| scenario.name == name).cloned();
         found.ok_or_else(|| Fault::new("only", name, names.join(", ")))
     };
-    only.split(',').map(|name| pick(name.trim())).collect()
+    parse::list("only", "scenario", only, pick, |scenario| scenario.name.clone())
 }
 
 fn read(folder: &Path) -> Result<Vec<Scenario>, Fault> {
@@ -92,26 +93,29 @@ fn read(folder: &Path) -> Result<Vec<Scenario>, Fault> {
         let text = fs::read_to_string(path).map_err(|error| fault(path, &error))?;
         Scenario::parse(&text).map_err(|error| fault(path, &error))
     };
-    paths.iter().map(scenario).collect()
+    let mut scenarios: Vec<Scenario> = Vec::new();
+    for path in &paths {
+        let scenario = scenario(path)?;
+        if scenarios.iter().any(|other| other.name == scenario.name) {
+            return Err(fault(path, &format_args!("another file has a scenario {}, too", scenario.name)));
+        }
+        scenarios.push(scenario);
+    }
+    Ok(scenarios)
 }
 
 pub(crate) fn laws(text: &str) -> Result<Vec<Policy>, Fault> {
     if text.trim() == "all" {
         return Ok(Policy::all());
     }
-    let mut laws: Vec<Policy> = Vec::new();
-    for name in text.split(',') {
-        let law = Policy::named(name.trim()).map_err(|_| {
-            let allowed = Policy::names().collect::<Vec<_>>().join(", ");
-            Fault::new("laws", if name.is_empty() { "empty" } else { name }, format_args!("all, {allowed}"))
-        })?;
-        if laws.iter().any(|known| known.name() == law.name()) {
-            let allowed = format_args!("each law once, {} is there twice", law.name());
-            return Err(Fault::new("laws", text, allowed));
-        }
-        laws.push(law);
-    }
-    Ok(laws)
+    let one = |name: &str| {
+        Policy::named(name).map_err(|_| {
+            let names = Policy::names().collect::<Vec<_>>().join(", ");
+            let allowed = format_args!("all alone, or {names}, LIMIT from 1 to {MAX_LIMIT}");
+            Fault::new("laws", name, allowed)
+        })
+    };
+    parse::list("laws", "law", text, one, |law| law.name().to_owned())
 }
 
 fn variations(text: &str) -> Result<Vec<Variation>, Fault> {
@@ -122,7 +126,7 @@ fn variations(text: &str) -> Result<Vec<Variation>, Fault> {
     let pick = |name: &str| {
         let found = all.iter().find(|variation| variation.name == name).copied();
         let names = || all.iter().map(|variation| variation.name).collect::<Vec<_>>().join(", ");
-        found.ok_or_else(|| Fault::new("vary", name, format_args!("all, {}", names())))
+        found.ok_or_else(|| Fault::new("vary", name, format_args!("all alone, or {}", names())))
     };
-    text.split(',').map(|name| pick(name.trim())).collect()
+    parse::list("vary", "constant", text, pick, |variation| variation.name.to_owned())
 }
