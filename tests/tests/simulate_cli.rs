@@ -105,7 +105,7 @@ fn run(lab: &Lab, args: &[&str]) -> Value {
 #[test]
 fn the_built_in_scenarios_are_played_anywhere_and_the_page_needs_nothing_but_itself() {
     let lab = Lab::new();
-    let args = ["simulate", "--only", "nested,stall", "--laws", "default,none", "--seeds", "1"];
+    let args = ["simulate", "--only", "nested,stall", "--laws", "none,default", "--seeds", "1"];
     let output = lab.run(&[&args[..], &["--report", "board.html"]].concat());
     let said = text(&output.stdout);
     assert!(
@@ -114,6 +114,10 @@ fn the_built_in_scenarios_are_played_anywhere_and_the_page_needs_nothing_but_its
     );
     let page = std::fs::read_to_string(lab.path("board.html")).unwrap();
     assert_eq!(page.matches("<svg").count(), 2);
+    // No limit is no line: it used to press the others to the ground of the plot.
+    let label = page.split("aria-label=\"Limit over time: ").nth(1).unwrap();
+    let label = label.split('"').next().unwrap();
+    assert!(label.starts_with("oracle mean 19.0, default mean ") && !label.contains("none"), "{label}");
     let outside = page.replace("http://www.w3.org/2000/svg", "");
     for link in ["http:", "https:", "<script", "src=", "@import", "url("] {
         assert!(!outside.contains(link), "{link}");

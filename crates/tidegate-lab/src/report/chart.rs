@@ -64,6 +64,9 @@ const COLOURS: [RGBColor; 6] = [
     RGBColor(0x56, 0xb4, 0xe9),
 ];
 
+/// More lines than colours cannot be told apart.
+pub(crate) const LINES_MAX: usize = COLOURS.len();
+
 const SIZE: (u32, u32) = (520, 250);
 const TEXT_SIZE: u32 = 17;
 

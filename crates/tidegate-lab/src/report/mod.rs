@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-pub(crate) use self::chart::{Piece, plot};
+pub(crate) use self::chart::{LINES_MAX, Piece, plot};
 pub(crate) use self::html::html;
 pub(crate) use self::sentence::sentence;
 pub(crate) use self::table::table;

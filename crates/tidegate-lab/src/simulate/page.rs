@@ -3,13 +3,10 @@
 use tidegate_sim::scoreboard::{Row, ScenarioRows};
 
 use super::play::{Played, Trace};
-use super::table::{self, ROW_HEADER, STANDING_HEADER};
+use super::table::{self, ROW_HEADER, STANDING_HEADER, limited};
 use crate::failure::Failure;
 use crate::report::html::{document, escaped, push, push_rows, swatch};
-use crate::report::{Piece, plot};
-
-/// More lines than this in one plot cannot be told apart.
-const LINES_MAX: usize = 6;
+use crate::report::{LINES_MAX, Piece, plot};
 
 /// A law whose mean limit is more than so many times the oracle's would press the others to the ground of the plot.
 const TALL: f64 = 5.0;
@@ -58,6 +55,9 @@ fn push_scenario(page: &mut String, scenario: &ScenarioRows, traces: &[Trace]) -
     let rows =
         scenario.laws.iter().enumerate().map(|(number, row)| (line(number), table::cells(row).to_vec()));
     push_rows(page, &scenario.name, &ROW_HEADER, rows);
+    if drawn.is_empty() {
+        return Ok(());
+    }
     let lines: Vec<Vec<Piece>> = drawn.iter().map(|number| vec![steps(&traces[*number])]).collect();
     let svg = plot(&lines).map_err(Failure::work)?;
     let mean = |number: &usize| {
@@ -80,12 +80,17 @@ fn push_scenario(page: &mut String, scenario: &ScenarioRows, traces: &[Trace]) -
     Ok(())
 }
 
-/// The rows to draw: the first two, which are the oracle and the default law if both are there, and the best others.
+/// The rows to draw: the oracle's and the default law's if they are there, and the best others. A law without a limit has
+/// no line.
 fn drawn(rows: &[Row]) -> Vec<usize> {
-    let lowest = rows.iter().map(|row| row.limit_mean).fold(f64::INFINITY, f64::min);
-    let reference = rows.first().filter(|row| row.law == "oracle").map_or(lowest, |row| row.limit_mean);
-    let mut others: Vec<usize> =
-        (2..rows.len()).filter(|number| rows[*number].limit_mean <= TALL * reference).collect();
+    let limit = |number: usize| limited(rows[number].limit_mean);
+    let limits = (0..rows.len()).filter_map(limit);
+    let oracle = rows.iter().find(|row| row.law == "oracle").map(|row| row.limit_mean);
+    let reference = oracle.unwrap_or_else(|| limits.fold(f64::INFINITY, f64::min));
+    let is_first = |number: &usize| matches!(rows[*number].law.as_str(), "oracle" | "default");
+    let (first, mut others): (Vec<usize>, Vec<usize>) =
+        (0..rows.len()).filter(|number| limit(*number).is_some()).partition(is_first);
+    others.retain(|number| rows[*number].limit_mean <= TALL * reference);
     let rank = |number: &usize| {
         let row = &rows[*number];
         (row.timeouts.median > 0.0, -row.goodput_of_oracle.map_or(0.0, |share| share.median))
@@ -94,7 +99,7 @@ fn drawn(rows: &[Row]) -> Vec<usize> {
         let (a, b) = (rank(a), rank(b));
         a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
     });
-    (0..rows.len().min(2)).chain(others).take(LINES_MAX).collect()
+    first.into_iter().chain(others).take(LINES_MAX).collect()
 }
 
 /// A limit holds until it is changed.

@@ -9,7 +9,7 @@ use tidegate_sim::{Policy, Report, Scenario, SimError, Trace, TraceOutcome, run}
 
 use super::crew::share_out;
 use super::order::laws;
-use super::table::LIMIT_MAX;
+use super::table::limited;
 use super::unless_stopped;
 use crate::args::SimulateArgs;
 use crate::failure::Failure;
@@ -153,7 +153,7 @@ impl Row {
 /// While calls came; none if the law has no limit.
 fn limit_mean(report: &Report) -> Option<f64> {
     let mean = report.phases.first().map_or(report.whole.limit.mean, |coming| coming.limit.mean);
-    (mean < LIMIT_MAX).then(|| round3(mean))
+    limited(mean).map(round3)
 }
 
 fn count(scenario: &Scenario) -> u32 {

@@ -1,5 +1,6 @@
 //! The board on the terminal.
 
+use tidegate::MAX_LIMIT;
 use tidegate_sim::scoreboard::{Board, MedianWorst, Row, Standing, Variation};
 
 use super::play::Cost;
@@ -29,9 +30,6 @@ pub(super) const STANDING_HEADER: [&str; 7] = [
     "failed jobs",
     "near after, s",
 ];
-
-/// Nobody sets a limit of so much; it stands for "no limit".
-pub(super) const LIMIT_MAX: f64 = 1e6;
 
 /// The rows of each scenario under its name.
 pub(crate) fn scenarios(board: &Board) -> String {
@@ -78,12 +76,19 @@ pub(crate) fn cost(cost: &Cost) -> String {
     )
 }
 
+/// The mean limit of a law that has one; `none` is the highest limit there is.
+pub(super) fn limited(mean: f64) -> Option<f64> {
+    (mean.round() < f64::from(MAX_LIMIT)).then_some(mean)
+}
+
 /// The cells of a row, in the order of its header.
 pub(super) fn cells(row: &Row) -> [String; ROW_HEADER.len()] {
     let both = |counts: MedianWorst| format!("{:.0}/{:.0}", counts.median, counts.worst);
-    let each =
-        |values: &[Option<f64>]| values.iter().map(|value| number(*value, 1)).collect::<Vec<_>>().join(" ");
-    let is_limit = row.limit_mean < LIMIT_MAX;
+    let each = |values: &[Option<f64>]| match values {
+        [] => dash(),
+        _ => values.iter().map(|value| number(*value, 1)).collect::<Vec<_>>().join(" "),
+    };
+    let limit_mean = limited(row.limit_mean);
     [
         row.law.clone(),
         row.goodput_of_oracle.map_or_else(dash, |share| {
@@ -95,9 +100,8 @@ pub(super) fn cells(row: &Row) -> [String; ROW_HEADER.len()] {
         number(Some(row.pool_wait_p99_ms), 1),
         each(&row.converge_s),
         each(&row.converge_decisions),
-        // A limit that is none is no figure.
-        number(row.overshoot.filter(|_| is_limit), 2),
-        number(Some(row.limit_mean).filter(|_| is_limit), 1),
+        number(row.overshoot.filter(|_| limit_mean.is_some()), 2),
+        number(limit_mean, 1),
         number(Some(row.limit_cv), 3),
         number(row.jain, 3),
     ]
