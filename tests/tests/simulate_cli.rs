@@ -96,7 +96,12 @@ fn run(lab: &Lab, args: &[&str]) -> Value {
     let path = lab.path("board.json");
     let output = lab.run(&[args, &["--json", &path]].concat());
     assert!(output.status.success(), "{}", text(&output.stderr));
-    assert!(text(&output.stderr).contains("events a second"), "{}", text(&output.stderr));
+    let said = text(&output.stderr);
+    for part in
+        ["scenarios under fixed limits: 1\n100%: small\n", "runs: 6\n", "100%: small, ", "events a second"]
+    {
+        assert!(said.contains(part), "no {part:?} in:\n{said}");
+    }
     let json = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     std::fs::remove_file(path).unwrap();
     json

@@ -8,7 +8,6 @@ mod progress;
 mod replay;
 mod table;
 
-use std::io::{IsTerminal, stderr};
 use std::thread;
 
 use tokio::sync::oneshot;
@@ -16,7 +15,6 @@ use tokio::sync::oneshot;
 use self::order::Order;
 use self::page::page;
 use self::play::{Played, play};
-use self::progress::Progress;
 use crate::args::SimulateArgs;
 use crate::failure::Failure;
 use crate::signals::Signals;
@@ -35,9 +33,7 @@ pub(crate) async fn simulate(args: &SimulateArgs) -> Result<(), Failure> {
     // The files stay here, where a signal drops them.
     let (json, report) = (order.json.take(), order.report.take());
     let (order, played) = unless_stopped(move || {
-        let progress = Progress::new(stderr().is_terminal());
-        let played = play(&order, &progress);
-        progress.end();
+        let played = play(&order);
         (order, played)
     })
     .await?;

@@ -8,6 +8,7 @@ use tidegate_sim::{Policy, Report, Scenario, SimError, run};
 
 use super::crew::share_out;
 use super::order::Order;
+use super::progress::Progress;
 
 /// What came of an order.
 #[derive(Debug)]
@@ -32,12 +33,8 @@ pub(crate) struct Cost {
     pub(crate) events: u64,
     pub(crate) virtual_s: f64,
     pub(crate) elapsed: Duration,
-}
-
-/// How it goes, for those who watch from several threads.
-pub(crate) trait Watch: Sync {
-    fn begin(&self, runs: usize);
-    fn ended(&self, scenario: &str, law: &str);
+    /// Before the runs: to find what fixed limits are worth.
+    pub(crate) fixed_limits: Duration,
 }
 
 /// One law on one scenario.
@@ -48,28 +45,36 @@ struct Pairing<'a> {
     law: &'a Policy,
 }
 
-/// Plays it on all processors.
+/// Plays it on all processors, and shows how it goes.
 ///
 /// # Errors
 ///
 /// A run that broke a law of conservation, or settings that a limiter refuses.
-pub(crate) fn play(order: &Order, watch: &impl Watch) -> Result<Played, SimError> {
-    let phases = share_out(order.scenarios.len(), |number| Phase::of(&order.scenarios[number]))?;
+pub(crate) fn play(order: &Order) -> Result<Played, SimError> {
+    let began = Instant::now();
+    let progress = Progress::begin("scenarios under fixed limits", order.scenarios.len());
+    let phases = share_out(order.scenarios.len(), |number| {
+        let scenario = &order.scenarios[number];
+        let phases = Phase::of(scenario)?;
+        progress.ended(&scenario.name);
+        Ok(phases)
+    })?;
+    drop(progress);
     let oracles: Vec<Option<Policy>> = phases.iter().map(|phases| Policy::oracle(phases)).collect();
     let mut pairings = Vec::new();
     for ((scenario, phases), oracle) in order.scenarios.iter().zip(&phases).zip(&oracles) {
         pairings.extend(oracle.iter().chain(&order.laws).map(|law| Pairing { scenario, phases, law }));
     }
     let seeds = &order.seeds;
-    watch.begin(pairings.len() * seeds.len());
+    let progress = Progress::begin("runs", pairings.len() * seeds.len());
     let events = AtomicU64::new(0);
-    let began = Instant::now();
+    let runs_began = Instant::now();
     let scores = share_out(pairings.len() * seeds.len(), |piece| {
         let Pairing { scenario, phases, law } = pairings[piece / seeds.len()];
         let seed = seeds[piece % seeds.len()];
         let report = run(scenario, law, seed)?;
         events.fetch_add(report.events, Ordering::Relaxed);
-        watch.ended(&scenario.name, law.name());
+        progress.ended(&format!("{}, {}", scenario.name, law.name()));
         let trace = (seed == seeds[0]).then(|| Trace::of(&report));
         Ok((Score::of(scenario, phases, &report), trace))
     })?;
@@ -78,7 +83,8 @@ pub(crate) fn play(order: &Order, watch: &impl Watch) -> Result<Played, SimError
         events: events.into_inner(),
         virtual_s: pairings.iter().map(|pairing| pairing.scenario.duration_s).sum::<f64>()
             * crate::num::to_f64(seeds.len() as u64),
-        elapsed: began.elapsed(),
+        elapsed: runs_began.elapsed(),
+        fixed_limits: runs_began - began,
     };
     let (board, traces) = gather(order, &pairings, scores);
     Ok(Played { board, traces, cost })

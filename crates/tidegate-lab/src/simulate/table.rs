@@ -69,10 +69,11 @@ pub(crate) fn cost(cost: &Cost) -> String {
     let seconds = cost.elapsed.as_secs_f64();
     let events_per_s = crate::num::ratio(crate::num::to_f64(cost.events), seconds).unwrap_or(0.0);
     format!(
-        "{} runs, {:.1} virtual hours in {seconds:.1} s: {:.2} million events a second",
+        "{} runs, {:.1} virtual hours in {seconds:.1} s: {:.2} million events a second; {:.1} s before them for fixed limits",
         cost.runs,
         cost.virtual_s / 3600.0,
-        events_per_s / 1e6
+        events_per_s / 1e6,
+        cost.fixed_limits.as_secs_f64()
     )
 }
 
