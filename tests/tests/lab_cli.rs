@@ -53,6 +53,8 @@ fn options_that_do_not_exist_get_one_line_too() {
         assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{said}");
         assert!(said.starts_with("error: ") && said.trim_end().ends_with("; see --help"), "{said}");
     }
+    let output = Lab::new().run(&["simulate", "--pool", "5"]);
+    assert!(text(&output.stderr).contains(" not provided: --trace <FILE>; see --help"), "{output:?}");
     let help = Lab::new().run(&["--help"]);
     assert!(help.status.success() && text(&help.stdout).contains("deep-scan"));
 }

@@ -72,7 +72,9 @@ fn misread(err: &clap::Error) -> ExitCode {
         say(&text);
         return ExitCode::SUCCESS;
     }
-    say_aside(&format!("{}; see --help", text.lines().next().unwrap_or("error: bad command line")));
+    // What is missing stands on lines of its own; behind an empty line there are only hints.
+    let what: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    say_aside(&format!("{}; see --help", what.join(" ")));
     ExitCode::from(2)
 }
 
