@@ -177,6 +177,11 @@ fn a_trace_that_cannot_be_played_is_named() {
     assert!(text(&output.stderr).starts_with("error: pool is 0, allowed is "), "{output:?}");
     let output = lab.run(&["simulate", "--trace", "calls", "--pool", "5"]);
     assert!(text(&output.stderr).starts_with("error: acquire_timeout is absent, allowed is "), "{output:?}");
+    let nested = trace(r#"{"pool":1,"acquire_timeout_ms":250}"#).replace("parallel", "nested");
+    std::fs::write(lab.path("calls"), nested).unwrap();
+    let output = lab.run(&["simulate", "--trace", "calls"]);
+    assert!(text(&output.stderr).contains("connections_per_call is 2, allowed is 1 to 1"), "{output:?}");
+    assert_eq!(output.status.code(), Some(2));
     std::fs::write(lab.path("calls"), trace("{}").replace("use_ms", "used")).unwrap();
     let output = lab.run(&["simulate", "--trace", "calls"]);
     assert!(text(&output.stderr).contains("line 2 of the trace: unknown field `used`"), "{output:?}");

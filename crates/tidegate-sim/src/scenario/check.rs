@@ -111,6 +111,8 @@ impl Scenario {
     fn check_pool(&self, checks: &mut Checks) {
         let pool = &self.pool;
         checks.count("pool.max", pool.max);
+        // A call that holds more than the pool has would wait for itself.
+        checks.count_within("limiter.connections_per_call", self.limiter.connections_per_call, 1, pool.max);
         checks.within("pool.acquire_timeout_ms", pool.acquire_timeout_ms, 1.0, MS_MAX);
         checks.within("pool.connect_ms", pool.connect_ms, 0.0, MS_MAX);
         checks.within("pool.ping_ms", pool.ping_ms, 0.0, MS_MAX);
@@ -239,6 +241,11 @@ mod tests {
             "pool.tenants.to_s is 4, allowed is 5 to",
         );
         check("min = 1", "min = 1, during_s = [5, 4]", "expect.during_s (end) is 4, allowed is 5 to 10");
+        check(
+            "seeds = [1]",
+            "seeds = [1]\nlimiter = { connections_per_call = 5 }",
+            "limiter.connections_per_call is 5, allowed is 1 to 4",
+        );
         check("max = 4", "max = 4, colour = 1", "unknown field `colour`");
         check("min = 1", "", "neither");
     }
