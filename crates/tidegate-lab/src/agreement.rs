@@ -3,7 +3,7 @@
 mod twin;
 
 use serde::Serialize;
-use tidegate_sim::{Policy as Law, run as simulate};
+use tidegate_sim::{Policy as Law, SimError, run as simulate};
 
 use self::twin::{Costs, twin};
 use crate::args::AgreementArgs;
@@ -17,6 +17,7 @@ use crate::report::LimitReport;
 use crate::run::{Measured, run};
 use crate::scan::{Bounds, DURATION_MAX, DURATION_MIN, named};
 use crate::session::{make, on_database};
+use crate::simulate::{aside, share_out};
 use crate::table::{number, table};
 use crate::workload::Workload;
 use crate::{parse, say, say_aside};
@@ -61,8 +62,8 @@ const WORKLOADS: &str = "ticket,short,think,slowdown,nested";
 /// Real and simulated figures agree within this share.
 const TOLERANCE: f64 = 0.1;
 
-/// The simulator's figures are means over the seeds 1 to this.
-const SEEDS: u64 = 5;
+/// The simulator's figures are means over these.
+const SEEDS: [u64; 5] = [1, 2, 3, 4, 5];
 
 /// Runs each workload for real and in the simulator. `true` means that goodputs and limits agree within 10%.
 ///
@@ -120,7 +121,7 @@ async fn compare(database: &Database, order: &Order) -> Result<Agreement, Failur
             workload: workload.name,
             costs,
             real: Figures::real(&measured),
-            simulated: Figures::simulated(workload, costs)?,
+            simulated: Figures::simulated(workload, costs).await?,
         });
     }
     let (database, database_version) = (database.kind(), database.version().to_owned());
@@ -139,14 +140,15 @@ impl Figures {
         }
     }
 
-    fn simulated(workload: &Workload, costs: Costs) -> Result<Self, Failure> {
+    /// Aside, so that a signal is heard meanwhile.
+    async fn simulated(workload: &Workload, costs: Costs) -> Result<Self, Failure> {
         let scenario = twin(workload, costs)?;
-        let mut runs = Vec::new();
-        for seed in 1..=SEEDS {
-            runs.push(simulate(&scenario, &Law::adaptive(), seed).map_err(Failure::work)?.whole);
-        }
+        let play = move |number| Ok(simulate(&scenario, &Law::adaptive(), SEEDS[number])?.whole);
+        let runs = aside(move || share_out(SEEDS.len(), play))
+            .await?
+            .map_err(|error: SimError| Failure::work(error))?;
         let mean = |of: &dyn Fn(&tidegate_sim::Figures) -> f64| {
-            round3(runs.iter().map(of).sum::<f64>() / to_f64(SEEDS))
+            round3(runs.iter().map(of).sum::<f64>() / to_f64(runs.len() as u64))
         };
         Ok(Self {
             goodput: mean(&|whole| whole.goodput),
@@ -209,4 +211,39 @@ fn shown(agreement: &Agreement) -> String {
         cells
     });
     table(&header, rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agreement(real: [f64; 2], simulated: [f64; 2]) -> Agreement {
+        let figures = |[goodput, limit_mean]: [f64; 2]| Figures {
+            goodput,
+            limit_mean,
+            pool_wait_p99_ms: 0.0,
+            pool_timeouts: 0,
+        };
+        let costs = Costs { query_ms: 20.0, query_cv: 0.1, ping_ms: 0.5, connect_ms: 10.0 };
+        let row = Row { workload: "short", costs, real: figures(real), simulated: figures(simulated) };
+        Agreement { schema: 1, database: "sqlite", database_version: "3".to_owned(), workloads: vec![row] }
+    }
+
+    #[track_caller]
+    fn check(simulated: [f64; 2], sentence: &str) {
+        assert_eq!(agreement([100.0, 20.0], simulated).sentence(), sentence);
+    }
+
+    #[test]
+    fn a_tenth_is_agreement_and_more_is_named() {
+        check([109.0, 18.2], "Goodputs and limits agree within 10%.");
+        check([111.0, 20.0], "More than 10% apart: the goodput of short.");
+        check([89.0, 23.0], "More than 10% apart: the goodput of short, the limit of short.");
+    }
+
+    /// Nothing done for real is no agreement, however little the simulator does.
+    #[test]
+    fn no_figure_agrees_with_nothing() {
+        assert_eq!(agreement([0.0, 20.0], [0.0, 20.0]).disagreements(), ["the goodput of short"]);
+    }
 }

@@ -12,6 +12,7 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
+pub(crate) use self::crew::share_out;
 use self::order::Order;
 use self::page::page;
 use self::play::{Played, play};
@@ -48,18 +49,30 @@ pub(crate) async fn simulate(args: &SimulateArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Does the work on a thread of its own, which ends with the process: on a signal nothing of it has to be cleaned up.
+/// Does the work aside until a signal comes.
 async fn unless_stopped<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
     let mut signals = Signals::listen()?;
+    tokio::select! {
+        done = aside(work) => done,
+        signal = signals.next() => Err(Failure::Interrupted(signal)),
+    }
+}
+
+/// Does the work on a thread of its own, which ends with the process: nobody has to wait for it, and nothing of it has to be
+/// cleaned up.
+///
+/// # Errors
+///
+/// If there is no thread to be had, or the work panics.
+pub(crate) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
     let (send, receive) = oneshot::channel();
     thread::Builder::new().name("play".to_owned()).spawn(move || {
         // Nobody listens any more after a signal.
         let _ = send.send(work());
     })?;
-    tokio::select! {
-        done = receive => done.map_err(|_| Failure::work("the thread that plays broke down")),
-        signal = signals.next() => Err(Failure::Interrupted(signal)),
-    }
+    receive.await.map_err(|_| Failure::work("the thread that plays broke down"))
 }
 
 fn show(order: &Order, played: &Played) {
