@@ -83,18 +83,14 @@ pub(crate) async fn agreement(args: &AgreementArgs) -> Result<bool, Failure> {
 impl Order {
     fn from_args(args: &AgreementArgs) -> Result<Self, Faults> {
         let mut faults = Faults::default();
-        let target = match &args.database_url {
-            Some(url) => faults.take(Target::from_url(url)),
-            None => Some(Target::Embedded),
-        };
+        let target = faults.take(Target::asked(args.database_url.as_deref()));
         let names = args.workload.as_deref().unwrap_or(WORKLOADS);
         let workloads = parse::list("workload", "workload", names, named, |known| known.name.to_owned());
         let workloads = faults.take(workloads).unwrap_or_default();
         let duration = args.duration.as_deref();
         let duration = duration.map(|text| parse::span("duration", text, DURATION_MIN, DURATION_MAX));
         let duration = duration.and_then(|duration| faults.take(duration));
-        let json = args.json.as_deref().map(|path| OutFile::prepare("json", path)).transpose();
-        let json = faults.take(json).flatten();
+        let json = faults.take(OutFile::asked("json", args.json.as_deref())).flatten();
         for workload in &workloads {
             let allowed = "a workload of spread statements, which the simulator can play";
             faults.require(twin::can_play(workload), "workload", workload.name, allowed);

@@ -24,6 +24,11 @@ enum Sink {
 }
 
 impl OutFile {
+    /// The file that was asked for with an option of that name, if one was.
+    pub(crate) fn asked(field: &'static str, path: Option<&Path>) -> Result<Option<Self>, Fault> {
+        path.map(|path| Self::prepare(field, path)).transpose()
+    }
+
     /// Proves that `path` can be written, without changing what is there.
     pub(crate) fn prepare(field: &'static str, path: &Path) -> Result<Self, Fault> {
         let fault = |err: io::Error| {

@@ -14,7 +14,7 @@ use crate::{Failure, say};
 /// Bad input, before anything is printed; a file that could not be written.
 pub(crate) fn run(args: &PlanArgs) -> Result<(), Failure> {
     let deployment = Deployment::from_args(args)?;
-    let json = args.json.as_deref().map(|path| OutFile::prepare("json", path)).transpose()?;
+    let json = OutFile::asked("json", args.json.as_deref())?;
     let plan = Plan::of(deployment);
     say(&text(&plan)?);
     if let Some(file) = json {

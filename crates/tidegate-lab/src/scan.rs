@@ -32,15 +32,15 @@ pub(crate) struct Bounds {
 
 /// More connections than this each with a thread of its own and three open files would end the process, not the pool.
 const SQLITE_POOL_MAX: u32 = 200;
-const POOL_MAX: u32 = 10_000;
+pub(crate) const POOL_MAX: u32 = 10_000;
 const JOBS_MAX: u32 = 10_000;
 const EXPERTS_MAX: u32 = 1_000;
 const EXPERTS_AT_ONCE_MAX: u32 = 100_000;
 const QUERIES_MAX: u32 = 100;
 const LIMIT_MAX: u32 = 100_000;
 const HOLD_MAX: Duration = Duration::from_secs(600);
-const TIMEOUT_MIN: Duration = Duration::from_millis(1);
-const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
+pub(crate) const TIMEOUT_MIN: Duration = Duration::from_millis(1);
+pub(crate) const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 pub(crate) const DURATION_MIN: Duration = Duration::from_millis(500);
 pub(crate) const DURATION_MAX: Duration = Duration::from_secs(24 * 3600);
 
@@ -54,10 +54,7 @@ impl Scan {
     /// Every field that cannot be used; nothing was made or connected to.
     pub(crate) fn from_args(args: &DeepScanArgs) -> Result<Self, Faults> {
         let mut faults = Faults::default();
-        let target = match &args.database_url {
-            Some(url) => faults.take(Target::from_url(url)),
-            None => Some(Target::Embedded),
-        };
+        let target = faults.take(Target::asked(args.database_url.as_deref()));
         let policies = faults.take(Policy::list(args.policy.as_deref().unwrap_or(DEFAULT_POLICIES)));
         let named = faults.take(named(args.workload.as_deref().unwrap_or("ticket")));
         // Where the name is wrong the other fields are still worth checking.
@@ -68,11 +65,9 @@ impl Scan {
             check_together(workload, target.as_ref(), &mut faults);
         }
         let bounds = bounds(args, workload.as_ref(), &mut faults);
-        let out =
-            |field, path: &Option<_>| path.as_deref().map(|path| OutFile::prepare(field, path)).transpose();
-        let json = faults.take(out("json", &args.json)).flatten();
-        let report = faults.take(out("report", &args.report)).flatten();
-        let trace = faults.take(out("trace", &args.trace)).flatten();
+        let json = faults.take(OutFile::asked("json", args.json.as_deref())).flatten();
+        let report = faults.take(OutFile::asked("report", args.report.as_deref())).flatten();
+        let trace = faults.take(OutFile::asked("trace", args.trace.as_deref())).flatten();
         if let (Some(_), Some(policies)) = (&trace, &policies) {
             let given = args.policy.as_deref().unwrap_or(DEFAULT_POLICIES);
             let is_one = policies.len() == 1 && policies[0] != Policy::Oracle;

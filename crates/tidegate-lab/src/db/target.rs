@@ -29,6 +29,11 @@ pub(crate) enum Target {
 const ALLOWED: &str = "postgres://user:password@host:port/database, mysql://user:password@host:port/database or sqlite://path/file";
 
 impl Target {
+    /// The one that was asked for with `--database-url`, or the embedded one.
+    pub(crate) fn asked(url: Option<&str>) -> Result<Self, Fault> {
+        url.map_or(Ok(Self::Embedded), Self::from_url)
+    }
+
     pub(crate) fn from_url(text: &str) -> Result<Self, Fault> {
         // What cannot be read as a URL may still hold a password, so it is not repeated.
         let url = Url::parse(text.trim())

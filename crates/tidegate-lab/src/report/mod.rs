@@ -192,7 +192,7 @@ impl RunReport {
     /// `pool_timeout 9, deadlock 2`, or a dash.
     pub(crate) fn errors_text(&self) -> String {
         if self.errors.is_empty() {
-            return "–".to_owned();
+            return crate::table::dash();
         }
         let parts: Vec<_> = self.errors.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
         parts.join(", ")

@@ -3,6 +3,7 @@
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::{LimitReport, Report, RunReport};
+use crate::table::{dash, number};
 
 const HEADER: [&str; 7] = [
     "policy",
@@ -36,8 +37,8 @@ pub(super) fn row(run: &RunReport) -> [String; HEADER.len()] {
         format!("{}/{}", run.jobs_ok, run.jobs_failed),
         run.errors_text(),
         format!("{:.1}", run.experts_per_s),
-        format!("{}/{}", number(run.expert_ms.p50), number(run.expert_ms.p99)),
-        format!("{}/{}", number(run.pool_wait_ms.p50), number(run.pool_wait_ms.p99)),
+        format!("{}/{}", number(run.expert_ms.p50, 1), number(run.expert_ms.p99, 1)),
+        format!("{}/{}", number(run.pool_wait_ms.p50, 1), number(run.pool_wait_ms.p99, 1)),
         limit(&run.limit),
     ]
 }
@@ -46,14 +47,10 @@ pub(super) const fn header() -> [&'static str; HEADER.len()] {
     HEADER
 }
 
-fn number(value: Option<f64>) -> String {
-    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.1}"))
-}
-
 fn limit(limit: &LimitReport) -> String {
     match (limit.mean, limit.min, limit.max) {
         (Some(_), Some(min), Some(max)) if min == max => min.to_string(),
         (Some(mean), Some(min), Some(max)) => format!("{mean:.1} ({min}–{max})"),
-        _ => "–".to_owned(),
+        _ => dash(),
     }
 }

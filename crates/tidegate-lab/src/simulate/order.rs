@@ -40,10 +40,8 @@ impl Order {
         let variations = faults.take(args.vary.as_deref().map_or(Ok(Vec::new()), variations));
         let seeds = args.seeds.as_deref().map(|text| parse::count("seeds", text, 1, SEEDS_MAX));
         let seeds = seeds.map_or(Some(SEEDS_DEFAULT), |seeds| faults.take(seeds));
-        let out =
-            |field, path: &Option<_>| path.as_deref().map(|path| OutFile::prepare(field, path)).transpose();
-        let json = faults.take(out("json", &args.json)).flatten();
-        let report = faults.take(out("report", &args.report)).flatten();
+        let json = faults.take(OutFile::asked("json", args.json.as_deref())).flatten();
+        let report = faults.take(OutFile::asked("report", args.report.as_deref())).flatten();
         faults.check()?;
         let (Some(scenarios), Some(laws), Some(variations), Some(seeds)) =
             (scenarios, laws, variations, seeds)

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use serde::Serialize;
 use tidegate_sim::{Policy, Report, Scenario, SimError, Trace, TraceOutcome, run};
@@ -16,12 +15,9 @@ use crate::failure::Failure;
 use crate::faults::{Fault, Faults};
 use crate::files::OutFile;
 use crate::num::{round3, to_ms};
+use crate::scan::{POOL_MAX, TIMEOUT_MAX, TIMEOUT_MIN};
 use crate::table::{number, table};
 use crate::{parse, say};
-
-const POOL_MAX: u32 = 10_000;
-const TIMEOUT_MIN: Duration = Duration::from_millis(1);
-const TIMEOUT_MAX: Duration = Duration::from_hours(1);
 
 /// What came of a trace: what was recorded, and what each law makes of it. It is the JSON, schema 1.
 #[derive(Debug, Serialize)]
@@ -86,8 +82,7 @@ fn read(args: &SimulateArgs) -> Result<Read, Faults> {
     let timeout = timeout.map(|text| parse::span("acquire_timeout", text, TIMEOUT_MIN, TIMEOUT_MAX));
     let timeout = timeout.and_then(|timeout| faults.take(timeout)).map(to_ms);
     let laws = faults.take(laws(args.laws.as_deref().unwrap_or("default,none")));
-    let json = args.json.as_deref().map(|path| OutFile::prepare("json", path)).transpose();
-    let json = faults.take(json).flatten();
+    let json = faults.take(OutFile::asked("json", args.json.as_deref())).flatten();
     faults.check()?;
     let (Some(trace), Some(laws)) = (trace, laws) else { return Err(faults) };
     let pool = pool.or(trace.settings.pool);
