@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Serialize;
 use tidegate_sim::{Policy, Report, Scenario, SimError, Trace, TraceOutcome, run};
@@ -15,6 +16,7 @@ use crate::failure::Failure;
 use crate::faults::{Fault, Faults};
 use crate::files::OutFile;
 use crate::num::{round3, to_ms};
+use crate::recorder::Times;
 use crate::scan::{POOL_MAX, TIMEOUT_MAX, TIMEOUT_MIN};
 use crate::table::{number, table};
 use crate::{parse, say};
@@ -127,18 +129,18 @@ impl Row {
     fn recorded(trace: &Trace) -> Self {
         let ended = |outcome| trace.calls.iter().filter(move |call| call.outcome == outcome);
         let count = |outcome| u32::try_from(ended(outcome).count()).unwrap_or(u32::MAX);
-        let mut took: Vec<f64> = ended(TraceOutcome::Ok).filter_map(|call| call.took_ms).collect();
-        took.sort_by(f64::total_cmp);
-        let quantile =
-            |percent: usize| took.get((took.len() * percent / 100).min(took.len().saturating_sub(1)));
+        let mut took = Times::default();
+        for ms in ended(TraceOutcome::Ok).filter_map(|call| call.took_ms) {
+            took.add(Duration::from_secs_f64(ms / 1e3));
+        }
         Self {
             law: "recorded".to_owned(),
             done: count(TraceOutcome::Ok),
             failed: count(TraceOutcome::Failed),
             unfinished: 0,
             timeouts: None,
-            call_p50_ms: quantile(50).copied(),
-            call_p99_ms: quantile(99).copied(),
+            call_p50_ms: took.quantile(0.5).map(to_ms),
+            call_p99_ms: took.quantile(0.99).map(to_ms),
             pool_wait_p99_ms: None,
             limit_mean: None,
         }
