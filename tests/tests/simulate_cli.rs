@@ -150,15 +150,27 @@ fn trace(first: &str) -> String {
 fn a_trace_is_played_under_another_setting() {
     let lab = Lab::new();
     std::fs::write(lab.path("calls"), trace(r#"{"pool":20,"acquire_timeout_ms":250}"#)).unwrap();
-    let args = ["simulate", "--trace", "calls", "--json", "replay.json", "--laws", "none,fixed:5"];
+    let args = ["simulate", "--trace", "calls", "--json", "replay.json"];
     let play = |more: &[&str]| -> Value {
         let output = lab.run(&[&args[..], more].concat());
         assert!(output.status.success(), "{}", text(&output.stderr));
         serde_json::from_slice(&std::fs::read(lab.path("replay.json")).unwrap()).unwrap()
     };
+    let names = |json: &Value| {
+        let laws = json["laws"].as_array().unwrap().iter();
+        laws.map(|row| row["law"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&play(&[])), ["recorded", "default", "none"]);
+    let laws = ["--laws", "none,fixed:5"];
+    let play = |more: &[&str]| play(&[&laws[..], more].concat());
     let row = |json: &Value, number: usize, key: &str| count(&json["laws"][number][key]);
     let json = play(&[]);
-    assert_eq!((json["laws"][0]["law"].as_str(), row(&json, 0, "done")), (Some("recorded"), 20));
+    assert_eq!(names(&json), ["recorded", "none", "fixed:5"]);
+    assert_eq!((row(&json, 0, "done"), row(&json, 0, "failed")), (20, 0), "{json}");
+    let p50 = json["laws"][0]["call_p50_ms"].as_f64().unwrap();
+    assert!((399.0..401.0).contains(&p50), "{json}");
+    let limits = [0, 1, 2].map(|number| json["laws"][number]["limit_mean"].as_f64());
+    assert_eq!(limits, [None, None, Some(5.0)], "{json}");
     assert_eq!((row(&json, 1, "done"), row(&json, 1, "failed")), (20, 0), "{json}");
     // A pool half as large: some of forty queries at once wait too long; of ten at once none does.
     let half = play(&["--pool", "10"]);
@@ -192,7 +204,15 @@ fn a_trace_that_cannot_be_played_is_named() {
 fn a_run_is_recorded_and_played_again() {
     let lab = Lab::new();
     let args = ["--duration", "2s", "--query-ms", "20", "--policy", "fixed:5", "--trace", "calls"];
-    assert!(lab.run(&[&["deep-scan"][..], &args].concat()).status.success());
+    assert!(lab.run(&[&["deep-scan"][..], &args, &["--think-ms", "3"]].concat()).status.success());
+    // All 55 experts of the first jobs are asked for at once, though only five may work.
+    let calls = std::fs::read_to_string(lab.path("calls")).unwrap();
+    let mut calls = calls.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    assert_eq!(calls.next().unwrap(), serde_json::json!({"pool": 20, "acquire_timeout_ms": 1000.0}));
+    let calls: Vec<Value> = calls.collect();
+    let is_first = |call: &&Value| call["arrival_ms"].as_f64().unwrap() < 50.0;
+    assert_eq!(calls.iter().filter(is_first).count(), 55, "{calls:?}");
+    assert!(calls.iter().all(|call| call["think_ms"] == 3.0 && call["use_ms"].as_f64().unwrap() >= 20.0));
     let output = lab.run(&["simulate", "--trace", "calls", "--laws", "fixed:5", "--json", "replay.json"]);
     assert!(output.status.success(), "{output:?}");
     let json: Value = serde_json::from_slice(&std::fs::read(lab.path("replay.json")).unwrap()).unwrap();
