@@ -2,7 +2,7 @@
 
 use tidegate_sim::scoreboard::{Row, ScenarioRows};
 
-use super::play::{Played, Trace};
+use super::play::{LimitLine, Played};
 use super::table::{self, ROW_HEADER, STANDING_HEADER, limited};
 use crate::failure::Failure;
 use crate::report::html::{document, escaped, push, push_rows, swatch};
@@ -26,8 +26,8 @@ pub(crate) fn page(played: &Played) -> Result<String, Failure> {
     let standings = played.board.standings().into_iter();
     let rows = standings.map(|standing| (None, table::standing_cells(&standing).to_vec()));
     push_rows(&mut page, "All scenarios, worst case first", &STANDING_HEADER, rows);
-    for (scenario, traces) in played.board.scenarios.iter().zip(&played.traces) {
-        push_scenario(&mut page, scenario, traces)?;
+    for (scenario, limit_lines) in played.board.scenarios.iter().zip(&played.limit_lines) {
+        push_scenario(&mut page, scenario, limit_lines)?;
     }
     Ok(document("Tidegate: scoreboard of the control laws", &page))
 }
@@ -48,7 +48,11 @@ fn lead(played: &Played) -> String {
     )
 }
 
-fn push_scenario(page: &mut String, scenario: &ScenarioRows, traces: &[Trace]) -> Result<(), Failure> {
+fn push_scenario(
+    page: &mut String,
+    scenario: &ScenarioRows,
+    limit_lines: &[LimitLine],
+) -> Result<(), Failure> {
     let drawn = drawn(&scenario.laws);
     push(page, format_args!("<h2>{}</h2>\n", escaped(&scenario.name)));
     let line = |number: usize| drawn.iter().position(|drawn| *drawn == number);
@@ -58,7 +62,7 @@ fn push_scenario(page: &mut String, scenario: &ScenarioRows, traces: &[Trace]) -
     if drawn.is_empty() {
         return Ok(());
     }
-    let lines: Vec<Vec<Piece>> = drawn.iter().map(|number| vec![steps(&traces[*number])]).collect();
+    let lines: Vec<Vec<Piece>> = drawn.iter().map(|number| vec![steps(&limit_lines[*number])]).collect();
     let svg = plot(&lines).map_err(Failure::work)?;
     let mean = |number: &usize| {
         let row = &scenario.laws[*number];
@@ -68,7 +72,7 @@ fn push_scenario(page: &mut String, scenario: &ScenarioRows, traces: &[Trace]) -
     push(
         page,
         format_args!(
-            "<div class=\"plots\">\n<figure>\n<figcaption><strong>Limit</strong> <span>with the first seed</span></figcaption>\n\
+            "<div class=\"plots\">\n<figure>\n<figcaption><strong>Limit</strong> <span>with the first seed; means as in the table</span></figcaption>\n\
              <div class=\"plot\" role=\"img\" aria-label=\"{}\">{svg}</div>\n<ul class=\"legend\">",
             escaped(&label)
         ),
@@ -103,13 +107,13 @@ fn drawn(rows: &[Row]) -> Vec<usize> {
 }
 
 /// A limit holds until it is changed.
-fn steps(trace: &Trace) -> Piece {
+fn steps(line: &LimitLine) -> Piece {
     let mut piece: Piece = Vec::new();
-    for &(at, limit) in &trace.limits {
+    for &(at, limit) in &line.limits {
         piece.extend(piece.last().map(|(_, before)| (at, *before)));
         piece.push((at, f64::from(limit)));
     }
-    piece.extend(piece.last().map(|(_, last)| (trace.to_s, *last)));
+    piece.extend(piece.last().map(|(_, last)| (line.to_s, *last)));
     piece
 }
 
@@ -119,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_limit_holds_until_it_is_changed() {
-        let trace = Trace { limits: vec![(0.0, 10), (2.0, 20)], to_s: 5.0 };
-        assert_eq!(steps(&trace), [(0.0, 10.0), (2.0, 10.0), (2.0, 20.0), (5.0, 20.0)]);
+        let line = LimitLine { limits: vec![(0.0, 10), (2.0, 20)], to_s: 5.0 };
+        assert_eq!(steps(&line), [(0.0, 10.0), (2.0, 10.0), (2.0, 20.0), (5.0, 20.0)]);
     }
 }

@@ -15,13 +15,13 @@ use super::progress::Progress;
 pub(crate) struct Played {
     pub(crate) board: Board,
     /// Beside the rows of the board: how the limits went with the first seed.
-    pub(crate) traces: Vec<Vec<Trace>>,
+    pub(crate) limit_lines: Vec<Vec<LimitLine>>,
     pub(crate) cost: Cost,
 }
 
 /// The limit of one run over time, of its first process: the moments in seconds from which each held.
 #[derive(Clone, Debug)]
-pub(crate) struct Trace {
+pub(crate) struct LimitLine {
     pub(crate) limits: Vec<(f64, u32)>,
     pub(crate) to_s: f64,
 }
@@ -75,8 +75,8 @@ pub(crate) fn play(order: &Order) -> Result<Played, SimError> {
         let report = run(scenario, law, seed)?;
         events.fetch_add(report.events, Ordering::Relaxed);
         progress.ended(&format!("{}, {}", scenario.name, law.name()));
-        let trace = (seed == seeds[0]).then(|| Trace::of(&report));
-        Ok((Score::of(scenario, phases, &report), trace))
+        let line = (seed == seeds[0]).then(|| LimitLine::of(&report));
+        Ok((Score::of(scenario, phases, &report), line))
     })?;
     let cost = Cost {
         runs: scores.len(),
@@ -86,35 +86,35 @@ pub(crate) fn play(order: &Order) -> Result<Played, SimError> {
         elapsed: runs_began.elapsed(),
         fixed_limits: runs_began - began,
     };
-    let (board, traces) = gather(order, &pairings, scores);
-    Ok(Played { board, traces, cost })
+    let (board, limit_lines) = gather(order, &pairings, scores);
+    Ok(Played { board, limit_lines, cost })
 }
 
 /// The runs by scenario and law.
 fn gather(
     order: &Order,
     pairings: &[Pairing<'_>],
-    scores: Vec<(Score, Option<Trace>)>,
-) -> (Board, Vec<Vec<Trace>>) {
+    scores: Vec<(Score, Option<LimitLine>)>,
+) -> (Board, Vec<Vec<LimitLine>>) {
     let mut scores = scores.into_iter();
     let mut rows: Vec<(String, Vec<Row>)> = Vec::new();
-    let mut traces: Vec<Vec<Trace>> = Vec::new();
+    let mut limit_lines: Vec<Vec<LimitLine>> = Vec::new();
     for Pairing { scenario, law, .. } in pairings {
-        let (of_law, first): (Vec<Score>, Vec<Option<Trace>>) =
+        let (of_law, first): (Vec<Score>, Vec<Option<LimitLine>>) =
             scores.by_ref().take(order.seeds.len()).unzip();
         if rows.last().is_none_or(|(name, _)| *name != scenario.name) {
             rows.push((scenario.name.clone(), Vec::new()));
-            traces.push(Vec::new());
+            limit_lines.push(Vec::new());
         }
-        if let (Some((_, rows)), Some(traces)) = (rows.last_mut(), traces.last_mut()) {
+        if let (Some((_, rows)), Some(limit_lines)) = (rows.last_mut(), limit_lines.last_mut()) {
             rows.extend(Row::of(law.name(), &of_law));
-            traces.extend(first.into_iter().flatten());
+            limit_lines.extend(first.into_iter().flatten());
         }
     }
-    (Board::new(rows), traces)
+    (Board::new(rows), limit_lines)
 }
 
-impl Trace {
+impl LimitLine {
     fn of(report: &Report) -> Self {
         Self {
             limits: report.processes.first().map_or(Vec::new(), limits),
