@@ -123,6 +123,7 @@ fn the_built_in_scenarios_are_played_anywhere_and_the_page_needs_nothing_but_its
     let label = page.split("aria-label=\"Limit over time: ").nth(1).unwrap();
     let label = label.split('"').next().unwrap();
     assert!(label.starts_with("oracle mean 19.0, default mean ") && !label.contains("none"), "{label}");
+    assert!(page.contains("The law with the best worst case is \u{201c}default\u{201d}: "));
     let outside = page.replace("http://www.w3.org/2000/svg", "");
     for link in ["http:", "https:", "<script", "src=", "@import", "url("] {
         assert!(!outside.contains(link), "{link}");
@@ -138,6 +139,19 @@ fn constants_can_be_varied() {
     for part in ["`keep`", "As it is: ", "0.6: ", "0.857: ", "`jump_max`", "4: ", "16: "] {
         assert!(said.contains(part), "no {part:?} in:\n{said}");
     }
+}
+
+/// With a shorter queue accepted in the pool the limit is lower.
+#[test]
+fn a_varied_constant_is_the_one_that_is_played() {
+    let lab = Lab::new();
+    let args = ["--only", "small_pool", "--vary", "queue_factor", "--seeds", "1", "--json", "board.json"];
+    let output = lab.run(&[&["simulate"][..], &args].concat());
+    assert!(output.status.success(), "{output:?}");
+    let json: Value = serde_json::from_slice(&std::fs::read(lab.path("board.json")).unwrap()).unwrap();
+    let limit = |name: &str| law(&json, name)["limit_mean"].as_f64().unwrap();
+    let [low, as_it_is, high] = ["queue_factor=2", "default", "queue_factor=8"].map(limit);
+    assert!(low + 1.0 < as_it_is && low + 1.0 < high && as_it_is < high, "{low}, {as_it_is}, {high}");
 }
 
 /// Twenty calls at once that hold two connections each for 100 ms.

@@ -121,6 +121,9 @@ mod tests {
             if can_play(&workload) {
                 let scenario = twin(&workload, COSTS).unwrap();
                 assert_eq!((scenario.load.jobs, scenario.pool.max), (workload.jobs, workload.pool), "{name}");
+                assert_eq!(scenario.load.bursts.is_some(), name == "burst");
+                let held = if name == "nested" { 2 } else { 1 };
+                assert_eq!(scenario.limiter.connections_per_call, held, "{name}");
             } else {
                 assert_eq!(name, "thrash");
             }
