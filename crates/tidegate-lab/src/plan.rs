@@ -1,6 +1,7 @@
 //! The connection math of a deployment: what `tidegate plan` works out.
 
 use serde::Serialize;
+use tidegate::{ControlLaw as _, MAX_LIMIT, PoolAimd, PoolAimdConfig};
 
 use crate::args::PlanArgs;
 use crate::faults::Faults;
@@ -65,9 +66,6 @@ const MOST: u32 = 100_000;
 
 /// The limiter's own ceiling where nothing else sets one, as a multiple of the pool.
 const MAX_LIMIT_PER_CONNECTION: u32 = 100;
-
-/// Where the limiter begins at most, whatever the pool.
-const START: u32 = 20;
 
 impl Deployment {
     /// Reads what was typed, with the ticket's figures where nothing was.
@@ -168,13 +166,18 @@ fn suggest(d: &Deployment, fleet_share: u32) -> Option<Suggestion> {
     if pool == 0 || ceiling == 0 {
         return None;
     }
-    let max_limit = pool.saturating_mul(MAX_LIMIT_PER_CONNECTION).min(ceiling);
+    let max_limit = pool.saturating_mul(MAX_LIMIT_PER_CONNECTION).min(ceiling).min(MAX_LIMIT);
+    let config = PoolAimdConfig::default()
+        .min_limit(1)
+        .max_limit(max_limit)
+        .connections_per_call(d.connections_per_expert);
+    let law = PoolAimd::new(config, pool).ok()?;
     Some(Suggestion {
         pool: PoolSuggestion { max_connections: pool },
         limiter: LimiterSuggestion {
             name: "experts",
             min_limit: 1,
-            initial_limit: pool.div_ceil(2).min(START).min(max_limit),
+            initial_limit: law.limit(),
             max_limit,
             connections_per_call: d.connections_per_expert,
         },
@@ -239,6 +242,18 @@ mod tests {
         let hopeless = Plan::of(Deployment { pool: 2, connections_per_expert: 3, ..TICKET });
         assert!(hopeless.warnings[0].contains("can never finish"), "{:?}", hopeless.warnings);
         assert_eq!(hopeless.suggestion, None);
+    }
+
+    /// The limiter used to refuse what was suggested for more than 10,485 connections.
+    #[test]
+    fn the_limiter_takes_what_is_suggested() {
+        for pool in [1, 3, 20, 50, 20_000, 100_000] {
+            let deployment = Deployment { pool, server_max: 100_000, ..TICKET };
+            let limiter = Plan::of(deployment).suggestion.unwrap().limiter;
+            let config = PoolAimdConfig::default().max_limit(limiter.max_limit);
+            let law = PoolAimd::new(config.initial_limit(limiter.initial_limit), pool).unwrap();
+            assert_eq!((law.limit(), limiter.initial_limit), (pool.div_ceil(2).min(20), law.limit()));
+        }
     }
 
     #[test]
