@@ -6,6 +6,7 @@
 //!
 //! Bounds and starting points are set in their favour where they are not part of the law: 1 to [`LIMIT_MAX`] permits.
 
+mod aimd;
 mod bbr_like;
 mod congestion_limiter_aimd;
 mod correlation;
@@ -180,6 +181,15 @@ mod tests {
             in_flight_at_start: in_flight,
             in_flight_at_end: in_flight,
             outcome,
+        }
+    }
+
+    /// After each of the calls the law has the limit beside it.
+    #[track_caller]
+    pub(super) fn by_hand<const N: usize>(mut law: impl Rival, rows: [(EndedCall, u32); N]) {
+        for (step, (call, limit)) in (1..).zip(rows) {
+            law.ended(&call);
+            assert_eq!(law.limit(), limit, "row {step}, {call:?}");
         }
     }
 

@@ -1,6 +1,7 @@
 use tidegate_core::Outcome;
 
-use super::{EndedCall, LIMIT_MAX, Rival, whole};
+use super::aimd::AimdLimit;
+use super::{EndedCall, Rival};
 
 const INITIAL: f64 = 20.0;
 const DECREASE: f64 = 0.9;
@@ -13,40 +14,40 @@ const MIN_UTILISATION: f64 = 0.8;
 /// starting point is the caller's choice there, 20 here.
 #[derive(Debug)]
 pub(super) struct CongestionLimiterAimd {
-    limit: f64,
+    limit: AimdLimit,
 }
 
 impl CongestionLimiterAimd {
     pub(super) const fn new() -> Self {
-        Self { limit: INITIAL }
+        Self { limit: AimdLimit::new(INITIAL, DECREASE) }
     }
 }
 
 impl Rival for CongestionLimiterAimd {
     fn limit(&self) -> u32 {
-        whole(self.limit)
+        self.limit.permits()
     }
 
     fn ended(&mut self, call: &EndedCall) {
         match call.outcome {
-            Outcome::Overload => self.limit = (self.limit * DECREASE).floor(),
-            Outcome::Success if f64::from(call.in_flight_at_end) / self.limit > MIN_UTILISATION => {
-                self.limit += 1.0;
+            Outcome::Overload => self.limit.shrink(),
+            Outcome::Success
+                if f64::from(call.in_flight_at_end) / f64::from(self.limit()) > MIN_UTILISATION =>
+            {
+                self.limit.grow();
             }
             _ => {}
         }
-        self.limit = self.limit.clamp(1.0, LIMIT_MAX);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rivals::tests::call;
+    use crate::rivals::tests::{by_hand, call};
 
     #[test]
     fn the_formula_by_hand() {
-        let mut law = CongestionLimiterAimd::new();
         // In flight, outcome, limit after it.
         let rows = [
             (16, Outcome::Success, 20),
@@ -56,9 +57,7 @@ mod tests {
             (19, Outcome::Ignored, 19),
             (1, Outcome::Overload, 17),
         ];
-        for (in_flight, outcome, limit) in rows {
-            law.ended(&call(0, 60_000, in_flight, outcome));
-            assert_eq!(law.limit(), limit, "{in_flight} {outcome:?}");
-        }
+        let rows = rows.map(|(in_flight, outcome, limit)| (call(0, 60_000, in_flight, outcome), limit));
+        by_hand(CongestionLimiterAimd::new(), rows);
     }
 }

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use tidegate_core::Outcome;
 
-use super::{EndedCall, LIMIT_MAX, Rival, whole};
+use super::aimd::AimdLimit;
+use super::{EndedCall, Rival};
 
 const INITIAL: f64 = 20.0;
 const BACKOFF: f64 = 0.9;
@@ -15,18 +16,18 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// Published bounds are 20 to 200; here 1 to 1,000.
 #[derive(Debug)]
 pub(super) struct NetflixAimd {
-    limit: f64,
+    limit: AimdLimit,
 }
 
 impl NetflixAimd {
     pub(super) const fn new() -> Self {
-        Self { limit: INITIAL }
+        Self { limit: AimdLimit::new(INITIAL, BACKOFF) }
     }
 }
 
 impl Rival for NetflixAimd {
     fn limit(&self) -> u32 {
-        whole(self.limit)
+        self.limit.permits()
     }
 
     fn ended(&mut self, call: &EndedCall) {
@@ -34,22 +35,20 @@ impl Rival for NetflixAimd {
             return;
         }
         if call.outcome == Outcome::Overload || call.latency > TIMEOUT {
-            self.limit = (self.limit * BACKOFF).floor();
-        } else if 2.0 * f64::from(call.in_flight_at_start) >= self.limit {
-            self.limit += 1.0;
+            self.limit.shrink();
+        } else if 2 * call.in_flight_at_start >= self.limit() {
+            self.limit.grow();
         }
-        self.limit = self.limit.clamp(1.0, LIMIT_MAX);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rivals::tests::call;
+    use crate::rivals::tests::{by_hand, call};
 
     #[test]
     fn the_formula_by_hand() {
-        let mut law = NetflixAimd::new();
         // In flight, latency in ms, outcome, limit after it.
         let rows = [
             (9, 10, Outcome::Success, 20),
@@ -61,9 +60,7 @@ mod tests {
             (20, 10, Outcome::Ignored, 18),
             (1, 10, Outcome::Overload, 16),
         ];
-        for (in_flight, ms, outcome, limit) in rows {
-            law.ended(&call(0, ms, in_flight, outcome));
-            assert_eq!(law.limit(), limit, "{in_flight} {ms} {outcome:?}");
-        }
+        let rows = rows.map(|(in_flight, ms, outcome, limit)| (call(0, ms, in_flight, outcome), limit));
+        by_hand(NetflixAimd::new(), rows);
     }
 }

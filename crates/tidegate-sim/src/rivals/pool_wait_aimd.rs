@@ -2,8 +2,9 @@ use std::time::Duration;
 
 use tidegate_core::{Evidence, Timestamp};
 
+use super::Rival;
+use super::aimd::AimdLimit;
 use super::interval::{Interval, PoolSums};
-use super::{LIMIT_MAX, Rival, whole};
 
 const INITIAL: f64 = 10.0;
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -16,20 +17,24 @@ const DECREASE: f64 = 0.9;
 /// back. Nobody's product; it shows what rounds, relative targets and jumps are worth.
 #[derive(Debug)]
 pub(super) struct PoolWaitAimd {
-    limit: f64,
+    limit: AimdLimit,
     interval: Interval,
     sums: PoolSums,
 }
 
 impl PoolWaitAimd {
     pub(super) fn new() -> Self {
-        Self { limit: INITIAL, interval: Interval::new(INTERVAL), sums: PoolSums::default() }
+        Self {
+            limit: AimdLimit::new(INITIAL, DECREASE),
+            interval: Interval::new(INTERVAL),
+            sums: PoolSums::default(),
+        }
     }
 }
 
 impl Rival for PoolWaitAimd {
     fn limit(&self) -> u32 {
-        whole(self.limit)
+        self.limit.permits()
     }
 
     fn elapsed(&mut self, now: Timestamp, evidence: &Evidence) {
@@ -39,11 +44,10 @@ impl Rival for PoolWaitAimd {
         }
         let sums = std::mem::take(&mut self.sums);
         if sums.losses > 0 || sums.mean_wait() > TARGET_WAIT {
-            self.limit = (self.limit * DECREASE).floor();
+            self.limit.shrink();
         } else if sums.held_back && sums.grants > 0 {
-            self.limit += 1.0;
+            self.limit.grow();
         }
-        self.limit = self.limit.clamp(1.0, LIMIT_MAX);
     }
 }
 

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use tidegate_core::Outcome;
 
-use super::{EndedCall, LIMIT_MAX, Rival, whole};
+use super::aimd::AimdLimit;
+use super::{EndedCall, Rival};
 
 const INITIAL: f64 = 10.0;
 const DECREASE: f64 = 0.5;
@@ -14,38 +15,36 @@ const THRESHOLD: Duration = Duration::from_millis(100);
 /// ⌊0.5 · limit⌋. A dropped call is ignored, as a cancelled one is here. Published bounds are 1 to 100; here 1 to 1,000.
 #[derive(Debug)]
 pub(super) struct TowerResilienceAimd {
-    limit: f64,
+    limit: AimdLimit,
 }
 
 impl TowerResilienceAimd {
     pub(super) const fn new() -> Self {
-        Self { limit: INITIAL }
+        Self { limit: AimdLimit::new(INITIAL, DECREASE) }
     }
 }
 
 impl Rival for TowerResilienceAimd {
     fn limit(&self) -> u32 {
-        whole(self.limit)
+        self.limit.permits()
     }
 
     fn ended(&mut self, call: &EndedCall) {
         match call.outcome {
-            Outcome::Success if call.latency <= THRESHOLD => self.limit += 1.0,
-            Outcome::Success | Outcome::Overload => self.limit = (self.limit * DECREASE).floor(),
+            Outcome::Success if call.latency <= THRESHOLD => self.limit.grow(),
+            Outcome::Success | Outcome::Overload => self.limit.shrink(),
             _ => {}
         }
-        self.limit = self.limit.clamp(1.0, LIMIT_MAX);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rivals::tests::call;
+    use crate::rivals::tests::{by_hand, call};
 
     #[test]
     fn the_formula_by_hand() {
-        let mut law = TowerResilienceAimd::new();
         // Latency in ms, outcome, limit after it.
         let rows = [
             (100, Outcome::Success, 11),
@@ -57,9 +56,7 @@ mod tests {
             (1, Outcome::Overload, 1),
             (1, Outcome::Overload, 1),
         ];
-        for (ms, outcome, limit) in rows {
-            law.ended(&call(0, ms, 1, outcome));
-            assert_eq!(law.limit(), limit, "{ms} {outcome:?}");
-        }
+        let rows = rows.map(|(ms, outcome, limit)| (call(0, ms, 1, outcome), limit));
+        by_hand(TowerResilienceAimd::new(), rows);
     }
 }

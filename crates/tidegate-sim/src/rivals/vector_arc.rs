@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use tidegate_core::{Outcome, Timestamp};
 
-use super::{EndedCall, LIMIT_MAX, Rival, whole};
+use super::aimd::AimdLimit;
+use super::{EndedCall, Rival};
 
 const INITIAL: f64 = 1.0;
 const WEIGHT: f64 = 0.4;
@@ -17,7 +18,7 @@ const DECREASE: f64 = 0.9;
 /// A cancelled call frees its permit and says nothing. Published bounds are 1 to 200; here 1 to 1,000.
 #[derive(Debug)]
 pub(super) struct VectorArc {
-    limit: f64,
+    limit: AimdLimit,
     past: Option<Past>,
     next_update: Timestamp,
     latency_sum: f64,
@@ -36,7 +37,7 @@ struct Past {
 impl VectorArc {
     pub(super) fn new() -> Self {
         Self {
-            limit: INITIAL,
+            limit: AimdLimit::new(INITIAL, DECREASE),
             past: None,
             next_update: Timestamp::default(),
             latency_sum: 0.0,
@@ -50,21 +51,21 @@ impl VectorArc {
         let is_fast = latency.is_some_and(|latency| latency <= past.mean);
         let slow = past.mean + DEVIATIONS * past.variance.sqrt();
         let is_slow = latency.unwrap_or(0.0) >= slow;
-        if self.limit < LIMIT_MAX && self.reached_limit && !self.had_back_pressure && is_fast {
-            self.limit += 1.0;
+        if !self.limit.is_highest() && self.reached_limit && !self.had_back_pressure && is_fast {
+            self.limit.grow();
         } else if self.had_back_pressure || is_slow {
-            self.limit = (self.limit * DECREASE).floor().max(1.0);
+            self.limit.shrink();
         }
     }
 }
 
 impl Rival for VectorArc {
     fn limit(&self) -> u32 {
-        whole(self.limit)
+        self.limit.permits()
     }
 
     fn admitted(&mut self, _now: Timestamp, in_flight: u32) {
-        self.reached_limit |= f64::from(in_flight) >= self.limit;
+        self.reached_limit |= in_flight >= self.limit();
     }
 
     fn ended(&mut self, call: &EndedCall) {

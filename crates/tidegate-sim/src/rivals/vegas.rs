@@ -80,11 +80,10 @@ impl Rival for Vegas {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rivals::tests::call;
+    use crate::rivals::tests::{by_hand, call};
 
     #[test]
     fn the_formula_by_hand() {
-        let mut law = Vegas::new(1);
         // In flight, latency in ms, outcome, limit after it.
         let rows = [
             (20, 100, Outcome::Success, 20), // the first is rtt₀
@@ -99,10 +98,8 @@ mod tests {
             (25, 90, Outcome::Success, 25),  // a new rtt₀
             (25, 120, Outcome::Success, 24), // queue ⌈6.25⌉ = 7
         ];
-        for (in_flight, ms, outcome, limit) in rows {
-            law.ended(&call(0, ms, in_flight, outcome));
-            assert_eq!(law.limit(), limit, "{in_flight} {ms} {outcome:?}");
-        }
+        let rows = rows.map(|(in_flight, ms, outcome, limit)| (call(0, ms, in_flight, outcome), limit));
+        by_hand(Vegas::new(1), rows);
     }
 
     #[test]
