@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tidegate_core::{Evidence, Timestamp};
 
-use super::interval::{Interval, Throughput};
+use super::interval::{Point, Throughput};
 use super::{EndedCall, LIMIT_MAX, Rival, whole};
 
 const INITIAL: f64 = 10.0;
@@ -26,7 +26,6 @@ pub(super) struct HeissWagnerParabola {
     limit: f64,
     fit: Parabola,
     excitation: f64,
-    interval: Interval,
     throughput: Throughput,
 }
 
@@ -36,8 +35,7 @@ impl HeissWagnerParabola {
             limit: INITIAL,
             fit: Parabola::default(),
             excitation: EXCITE,
-            interval: Interval::new(INTERVAL),
-            throughput: Throughput::default(),
+            throughput: Throughput::new(INTERVAL),
         }
     }
 
@@ -65,11 +63,8 @@ impl Rival for HeissWagnerParabola {
     }
 
     fn elapsed(&mut self, now: Timestamp, _evidence: &Evidence) {
-        if let Some(span) = self.interval.ends(now) {
-            let throughput = std::mem::take(&mut self.throughput);
-            if let Some(load) = throughput.load() {
-                self.decide(load, throughput.done() / span);
-            }
+        if let Some(Point { rate, load: Some(load) }) = self.throughput.look(now) {
+            self.decide(load, rate);
         }
     }
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tidegate_core::{Evidence, Timestamp};
 
-use super::interval::{Interval, Throughput};
+use super::interval::Throughput;
 use super::{EndedCall, LIMIT_MAX, Rival, whole};
 
 const INITIAL: f64 = 10.0;
@@ -20,19 +20,12 @@ pub(super) struct HeissWagnerSteps {
     direction: f64,
     /// Calls done per second in the previous interval.
     previous: f64,
-    interval: Interval,
     throughput: Throughput,
 }
 
 impl HeissWagnerSteps {
     pub(super) fn new() -> Self {
-        Self {
-            limit: INITIAL,
-            direction: 1.0,
-            previous: 0.0,
-            interval: Interval::new(INTERVAL),
-            throughput: Throughput::default(),
-        }
+        Self { limit: INITIAL, direction: 1.0, previous: 0.0, throughput: Throughput::new(INTERVAL) }
     }
 
     fn decide(&mut self, rate: f64) {
@@ -54,9 +47,8 @@ impl Rival for HeissWagnerSteps {
     }
 
     fn elapsed(&mut self, now: Timestamp, _evidence: &Evidence) {
-        if let Some(span) = self.interval.ends(now) {
-            let rate = std::mem::take(&mut self.throughput).done() / span;
-            self.decide(rate);
+        if let Some(point) = self.throughput.look(now) {
+            self.decide(point.rate);
         }
     }
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tidegate_core::{Evidence, Timestamp};
 
-use super::interval::{Interval, PoolSums};
+use super::interval::PoolIntervals;
 use super::{LIMIT_MAX, Rival, whole};
 
 const INITIAL: f64 = 1.0;
@@ -23,13 +23,12 @@ const CONGESTED_WAIT: f64 = 0.001;
 pub(super) struct OpensearchGo {
     limit: f64,
     threshold: f64,
-    poll: Interval,
-    sums: PoolSums,
+    pool: PoolIntervals,
 }
 
 impl OpensearchGo {
     pub(super) fn new() -> Self {
-        Self { limit: INITIAL, threshold: LIMIT_MAX, poll: Interval::new(POLL), sums: PoolSums::default() }
+        Self { limit: INITIAL, threshold: LIMIT_MAX, pool: PoolIntervals::new(POLL) }
     }
 }
 
@@ -39,11 +38,7 @@ impl Rival for OpensearchGo {
     }
 
     fn elapsed(&mut self, now: Timestamp, evidence: &Evidence) {
-        self.sums.add(evidence);
-        if self.poll.ends(now).is_none() {
-            return;
-        }
-        let sums = std::mem::take(&mut self.sums);
+        let Some(sums) = self.pool.look(now, evidence) else { return };
         if sums.losses > 0 || sums.grants > 0 && sums.mean_wait() >= CONGESTED_WAIT {
             self.limit = (self.limit / 2.0).floor().max(1.0);
             self.threshold = self.limit;

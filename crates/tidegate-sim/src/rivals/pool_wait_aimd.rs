@@ -4,7 +4,7 @@ use tidegate_core::{Evidence, Timestamp};
 
 use super::Rival;
 use super::aimd::AimdLimit;
-use super::interval::{Interval, PoolSums};
+use super::interval::PoolIntervals;
 
 const INITIAL: f64 = 10.0;
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -18,17 +18,12 @@ const DECREASE: f64 = 0.9;
 #[derive(Debug)]
 pub(super) struct PoolWaitAimd {
     limit: AimdLimit,
-    interval: Interval,
-    sums: PoolSums,
+    pool: PoolIntervals,
 }
 
 impl PoolWaitAimd {
     pub(super) fn new() -> Self {
-        Self {
-            limit: AimdLimit::new(INITIAL, DECREASE),
-            interval: Interval::new(INTERVAL),
-            sums: PoolSums::default(),
-        }
+        Self { limit: AimdLimit::new(INITIAL, DECREASE), pool: PoolIntervals::new(INTERVAL) }
     }
 }
 
@@ -38,11 +33,7 @@ impl Rival for PoolWaitAimd {
     }
 
     fn elapsed(&mut self, now: Timestamp, evidence: &Evidence) {
-        self.sums.add(evidence);
-        if self.interval.ends(now).is_none() {
-            return;
-        }
-        let sums = std::mem::take(&mut self.sums);
+        let Some(sums) = self.pool.look(now, evidence) else { return };
         if sums.losses > 0 || sums.mean_wait() > TARGET_WAIT {
             self.limit.shrink();
         } else if sums.held_back && sums.grants > 0 {

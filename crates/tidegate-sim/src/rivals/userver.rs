@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tidegate_core::{Evidence, MAX_LIMIT, Timestamp};
 
-use super::interval::{Interval, PoolSums, count_f64};
+use super::interval::{PoolIntervals, PoolSums, count_f64};
 use super::{Rival, whole};
 
 const STEP: Duration = Duration::from_secs(1);
@@ -32,8 +32,7 @@ const BACKOFF: f64 = 0.95;
 pub(super) struct Userver {
     /// In permits; `None` is no limit.
     limit: Option<f64>,
-    step: Interval,
-    sums: PoolSums,
+    pool: PoolIntervals,
     load: f64,
     short: f64,
     long: f64,
@@ -42,15 +41,7 @@ pub(super) struct Userver {
 
 impl Userver {
     pub(super) fn new() -> Self {
-        Self {
-            limit: None,
-            step: Interval::new(STEP),
-            sums: PoolSums::default(),
-            load: 0.0,
-            short: 0.0,
-            long: 0.0,
-            epochs: 0.0,
-        }
+        Self { limit: None, pool: PoolIntervals::new(STEP), load: 0.0, short: 0.0, long: 0.0, epochs: 0.0 }
     }
 
     fn decide(&mut self, sums: &PoolSums, in_flight: f64) {
@@ -93,9 +84,7 @@ impl Rival for Userver {
     }
 
     fn elapsed(&mut self, now: Timestamp, evidence: &Evidence) {
-        self.sums.add(evidence);
-        if self.step.ends(now).is_some() {
-            let sums = std::mem::take(&mut self.sums);
+        if let Some(sums) = self.pool.look(now, evidence) {
             self.decide(&sums, f64::from(evidence.demand.in_flight));
         }
     }
