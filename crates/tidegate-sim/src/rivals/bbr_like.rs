@@ -158,8 +158,13 @@ mod tests {
 
     /// A second with `done` calls and the limit reached, which `in_flight` permits were out for; mode and limit after it.
     fn round(law: &mut BbrLike, done: u32, in_flight: u32) -> (Mode, u32) {
+        law.admitted(law.round.since, law.limit());
+        unused_round(law, done, in_flight)
+    }
+
+    /// The same without the limit reached.
+    fn unused_round(law: &mut BbrLike, done: u32, in_flight: u32) -> (Mode, u32) {
         let end = law.round.since + Duration::from_secs(1);
-        law.round.reached_limit = true;
         for number in 1..=done {
             law.smoothed = 1.0;
             let mut ended = call(0, 1_000, in_flight, Outcome::Success);
@@ -188,6 +193,17 @@ mod tests {
         for (done, in_flight, mode, limit) in rows {
             assert_eq!(round(&mut law, done, in_flight), (mode, limit), "{done} {in_flight}");
         }
+    }
+
+    #[test]
+    fn rounds_that_never_reached_the_limit_prove_nothing() {
+        let mut law = BbrLike::new();
+        round(&mut law, 100, 10);
+        for _ in 0..5 {
+            law.admitted(law.round.since, law.limit() - 1);
+            assert_eq!(unused_round(&mut law, 50, 5).0, Mode::Startup { best: 100.0, flat: 0 });
+        }
+        assert_eq!(law.rates, [100.0]);
     }
 
     #[test]

@@ -115,7 +115,10 @@ fn determinant([[a, b, c], [d, e, f], [g, h, i]]: [[f64; 3]; 3]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use tidegate_core::Outcome;
+
     use super::*;
+    use crate::rivals::tests::call;
 
     #[test]
     fn points_on_a_parabola_give_it_back() {
@@ -144,6 +147,19 @@ mod tests {
             law.decide(load, rate);
             assert!((law.limit - limit).abs() < 1e-6, "{load}: {}", law.limit);
         }
+    }
+
+    #[test]
+    fn each_second_with_a_call_gives_a_point() {
+        let mut law = HeissWagnerParabola::new();
+        law.elapsed(Timestamp::from_millis(1_000), &Evidence::default());
+        assert_eq!(law.limit(), 10, "no call has ended, so no load is known");
+        (0..20).for_each(|_| law.ended(&call(1_500, 10, 8, Outcome::Success)));
+        law.elapsed(Timestamp::from_millis(1_999), &Evidence::default());
+        assert_eq!(law.limit(), 10);
+        law.elapsed(Timestamp::from_millis(2_000), &Evidence::default());
+        assert_eq!(law.limit(), 13, "half of 8 up, and up by 1");
+        assert!((law.fit.products[1] - 8.0 * 20.0).abs() < 1e-9, "20 calls a second at 8 permits");
     }
 
     #[test]

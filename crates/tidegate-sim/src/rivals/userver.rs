@@ -93,6 +93,7 @@ impl Rival for Userver {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rivals::tests::evidence;
 
     fn sums(grants: u64, losses: u64, use_ms: u64) -> PoolSums {
         let use_time = Duration::from_millis(use_ms * grants);
@@ -126,6 +127,19 @@ mod tests {
             law.decide(&sums(grants, losses, 100), in_flight);
             assert_eq!(law.limit, limit, "{grants} {losses} {in_flight}");
         }
+    }
+
+    #[test]
+    fn it_decides_once_a_second_on_the_permits_of_the_moment() {
+        let mut law = grown_up();
+        let mut seen = evidence(94, 6, 0, false);
+        seen.demand.in_flight = 40;
+        law.elapsed(Timestamp::from_millis(999), &seen);
+        assert_eq!(law.limit(), MAX_LIMIT);
+        // 6% of 100 and of 200 queries; the load: 40 + (10 − 40) / 3.
+        seen.demand.in_flight = 10;
+        law.elapsed(Timestamp::from_millis(1_000), &seen);
+        assert_eq!(law.limit(), 29);
     }
 
     #[test]
