@@ -40,6 +40,11 @@ pub enum Distribution {
 }
 
 impl Span {
+    /// Always so many milliseconds.
+    pub(crate) const fn exactly(ms: f64) -> Self {
+        Self { mean_ms: ms, distribution: Distribution::Deterministic }
+    }
+
     /// One draw, in seconds.
     ///
     /// The logarithms and exponentials are libm's, which gives the same bits on every platform.

@@ -5,6 +5,7 @@ mod pool;
 
 use serde::Deserialize;
 
+pub(crate) use self::check::{Checks, MS_MAX};
 pub use self::database::{Database, HotRows, Knee, SpeedChange, Usl};
 pub use self::load::{Bursts, Kind, Load, LoadChange, QueryMode};
 pub(crate) use self::load::{Plan, Recorded};

@@ -1,15 +1,11 @@
 //! Recorded calls, to be played again under another setting.
 
 use serde::{Deserialize, Serialize};
-use tidegate_core::ConfigChecks;
 
 use crate::num::nanos;
-use crate::random::{Distribution, Span};
-use crate::scenario::{Database, LimiterSettings, Load, Plan, Pool, QueryMode, Recorded};
+use crate::random::Span;
+use crate::scenario::{Checks, Database, LimiterSettings, Load, MS_MAX, Plan, Pool, QueryMode, Recorded};
 use crate::{Scenario, SimError};
-
-/// A day: longer spans are a slip of the unit.
-const MS_MAX: f64 = 86_400_000.0;
 
 /// Calls as they were recorded, one JSON object a line, `docs/simulate.md` has the format.
 ///
@@ -103,16 +99,13 @@ impl TraceCall {
     }
 
     fn check(&self) -> Result<(), SimError> {
-        let mut checks = ConfigChecks::default();
-        let mut within = |field, given: f64, max: f64| {
-            checks.require((0.0..=max).contains(&given), field, given, format_args!("0 to {max}"));
-        };
-        within("arrival_ms", self.arrival_ms, MS_MAX / 2.0);
-        within("think_ms", self.think_ms, MS_MAX);
-        within("use_ms", self.use_ms.unwrap_or(0.0), MS_MAX);
-        within("took_ms", self.took_ms.unwrap_or(0.0), MS_MAX);
-        checks.require((1..=10_000).contains(&self.queries), "queries", self.queries, "1 to 10000");
-        checks.finish(()).map_err(SimError::new)
+        let mut checks = Checks::default();
+        checks.within("arrival_ms", self.arrival_ms, 0.0, MS_MAX / 2.0);
+        checks.within("think_ms", self.think_ms, 0.0, MS_MAX);
+        checks.within("use_ms", self.use_ms.unwrap_or(0.0), 0.0, MS_MAX);
+        checks.within("took_ms", self.took_ms.unwrap_or(0.0), 0.0, MS_MAX);
+        checks.count_within("queries", self.queries, 1, 10_000);
+        checks.finish().map_err(SimError::new)
     }
 }
 
@@ -165,39 +158,10 @@ impl Trace {
             duration_s: last_s + self.rest_s(usual, acquire_timeout_ms),
             phases_s: if last_s > 0.001 { vec![last_s] } else { Vec::new() },
             processes: 1,
-            load: Load {
-                jobs: 0,
-                arrivals_per_s: 0.0,
-                experts: 1,
-                think: Span { mean_ms: 0.0, distribution: Distribution::Deterministic },
-                queries: 1,
-                mode: QueryMode::Sequential,
-                patience: None,
-                retry_pause_ms: 500.0,
-                bursts: None,
-                kinds: Vec::new(),
-                changes: Vec::new(),
-                recorded,
-            },
-            pool: Pool {
-                max: pool,
-                acquire_timeout_ms,
-                per_process: false,
-                connect_ms: 20.0,
-                ping_ms: 0.5,
-                resizes: Vec::new(),
-                tenants: Vec::new(),
-            },
+            load: Load::of_recorded(recorded),
+            pool: Pool::new(pool, acquire_timeout_ms),
             // A call's work is its own use time, as a multiple of this.
-            database: Database {
-                query: Span { mean_ms: 1.0, distribution: Distribution::Deterministic },
-                cores: None,
-                usl: None,
-                knee: None,
-                slots: None,
-                hot_rows: None,
-                changes: Vec::new(),
-            },
+            database: Database::plain(Span::exactly(1.0)),
             limiter: LimiterSettings { connections_per_call: nested.max().unwrap_or(1) },
             oracle: Vec::new(),
             expectations: Vec::new(),
@@ -227,8 +191,7 @@ impl Trace {
 
 impl TraceCall {
     fn recorded(&self, usual: f64) -> Recorded {
-        let think = Span { mean_ms: self.think_ms, distribution: Distribution::Deterministic };
-        let (queries, mode) = (self.queries, self.mode);
+        let (think, queries, mode) = (Span::exactly(self.think_ms), self.queries, self.mode);
         let plan = Plan { think, queries, mode, patience: None, work: self.use_ms.unwrap_or(usual) };
         Recorded { at: nanos(self.arrival_ms / 1e3), plan }
     }

@@ -177,20 +177,11 @@ impl DatabaseModel {
 mod tests {
     use super::*;
     use crate::num::seconds;
-    use crate::random::{Distribution, Span};
+    use crate::random::Span;
     use crate::slab::Slab;
 
     fn config() -> Database {
-        let query = Span { mean_ms: 1.0, distribution: Distribution::Deterministic };
-        Database {
-            query,
-            cores: None,
-            usl: None,
-            knee: None,
-            slots: None,
-            hot_rows: None,
-            changes: Vec::new(),
-        }
+        Database::plain(Span::exactly(1.0))
     }
 
     fn on_cores(cores: f64) -> Database {

@@ -94,19 +94,10 @@ impl Processors {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::{Distribution, Span};
+    use crate::random::Span;
 
     fn processors(cores: Option<f64>, usl: Option<Usl>, knee: Option<Knee>) -> Processors {
-        let query = Span { mean_ms: 1.0, distribution: Distribution::Deterministic };
-        Processors::new(&Database {
-            query,
-            cores,
-            usl,
-            knee,
-            slots: None,
-            hot_rows: None,
-            changes: Vec::new(),
-        })
+        Processors::new(&Database { cores, usl, knee, ..Database::plain(Span::exactly(1.0)) })
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::Scenario;
 use crate::random::{Distribution, Span};
 
 /// A day: longer spans are a slip of the unit.
-pub(super) const MS_MAX: f64 = 86_400_000.0;
+pub(crate) const MS_MAX: f64 = 86_400_000.0;
 /// A phase lasts for more than no time, in seconds.
 const MOMENT: f64 = 0.001;
 
@@ -20,7 +20,7 @@ impl Scenario {
         self.database.check(&mut checks, self.duration_s);
         self.check_phases(&mut checks);
         self.check_expectations(&mut checks);
-        checks.0.finish(())
+        checks.finish()
     }
 
     fn check_phases(&self, checks: &mut Checks) {
@@ -132,11 +132,11 @@ impl Scenario {
 
 /// The faults found so far.
 #[derive(Default)]
-pub(super) struct Checks(ConfigChecks);
+pub(crate) struct Checks(ConfigChecks);
 
 impl Checks {
     /// NaN lies in no range.
-    pub(super) fn within(&mut self, field: &'static str, given: f64, min: f64, max: f64) {
+    pub(crate) fn within(&mut self, field: &'static str, given: f64, min: f64, max: f64) {
         self.0.require((min..=max).contains(&given), field, given, format_args!("{min} to {max}"));
     }
 
@@ -155,8 +155,12 @@ impl Checks {
     }
 
     /// A whole number within a range of its own.
-    pub(super) fn count_within(&mut self, field: &'static str, given: u32, min: u32, max: u32) {
+    pub(crate) fn count_within(&mut self, field: &'static str, given: u32, min: u32, max: u32) {
         self.0.require((min..=max).contains(&given), field, given, format_args!("{min} to {max}"));
+    }
+
+    pub(crate) fn finish(self) -> Result<(), ConfigError> {
+        self.0.finish(())
     }
 }
 

@@ -138,6 +138,24 @@ const fn one() -> f64 {
 }
 
 impl Load {
+    /// Recorded jobs and no others.
+    pub(crate) const fn of_recorded(recorded: Vec<Recorded>) -> Self {
+        Self {
+            jobs: 0,
+            arrivals_per_s: 0.0,
+            experts: 1,
+            think: Span::exactly(0.0),
+            queries: 1,
+            mode: QueryMode::Sequential,
+            patience: None,
+            retry_pause_ms: half_a_second(),
+            bursts: None,
+            kinds: Vec::new(),
+            changes: Vec::new(),
+            recorded,
+        }
+    }
+
     /// The plan of an expert whose kind falls as it does.
     pub(crate) fn draw(&self, rng: &mut Rng) -> Plan {
         let common = Plan {

@@ -54,6 +54,21 @@ pub struct Tenant {
     pub connections: u32,
 }
 
+impl Pool {
+    /// One for all processes, which nobody else uses.
+    pub(crate) const fn new(max: u32, acquire_timeout_ms: f64) -> Self {
+        Self {
+            max,
+            acquire_timeout_ms,
+            per_process: false,
+            connect_ms: connect_ms(),
+            ping_ms: ping_ms(),
+            resizes: Vec::new(),
+            tenants: Vec::new(),
+        }
+    }
+}
+
 const fn connect_ms() -> f64 {
     20.0
 }
