@@ -54,9 +54,6 @@ pub struct Scenario {
     /// Whether a law that ignores congestion must fail here.
     #[serde(default)]
     pub tests_laws: bool,
-    /// Whether it is held out: no constant of a law may be chosen by it.
-    #[serde(default)]
-    pub hold_out: bool,
     /// The seeds it is checked with.
     pub seeds: Vec<u64>,
     /// How long it runs, in seconds of virtual time.

@@ -153,7 +153,6 @@ impl Trace {
             name: "trace".to_owned(),
             about: "recorded calls".to_owned(),
             tests_laws: false,
-            hold_out: false,
             seeds: vec![1],
             duration_s: last_s + self.rest_s(usual, acquire_timeout_ms),
             phases_s: if last_s > 0.001 { vec![last_s] } else { Vec::new() },
