@@ -3,7 +3,7 @@
 use super::World;
 use super::calls::{CallState, User};
 use super::experts::Admission;
-use super::process::Process;
+use super::process::{Gauges, Process};
 use crate::SimError;
 
 /// Counts and times taken per expert and per call of a process, to be compared with the areas under its gauges.
@@ -20,15 +20,6 @@ pub(super) struct Tally {
     pub(super) use_time: u128,
 }
 
-/// What has not ended at the end of the run, of one process or in front of one pool.
-#[derive(Clone, Copy, Debug, Default)]
-struct Unfinished {
-    queued: u32,
-    in_flight: u32,
-    pending: u32,
-    held: u32,
-}
-
 impl World<'_> {
     /// A permit was just given: that must not have been above the limit.
     pub(super) fn check_admission(&self, process: usize) -> Result<(), SimError> {
@@ -42,17 +33,18 @@ impl World<'_> {
     /// At the end of the run: nothing was lost, nothing came twice, and Little's law holds to the nanosecond, in every
     /// process.
     pub(super) fn audit(&mut self) -> Result<(), SimError> {
-        let mut processes = vec![Unfinished::default(); self.processes.len()];
-        let mut pools = vec![Unfinished::default(); self.pools.len()];
+        // What has not ended, of each process and in front of each pool.
+        let mut processes = vec![Gauges::default(); self.processes.len()];
+        let mut pools = vec![Gauges::default(); self.pools.len()];
         self.count_experts(&mut processes);
         let running = self.count_calls(&mut processes, &mut pools);
         for (index, (process, unfinished)) in self.processes.iter_mut().zip(&processes).enumerate() {
             let named = |fault| SimError::new(format_args!("process {index}: {fault}"));
-            process.audit_counts(unfinished).map_err(named)?;
             process.read_gauges(self.now);
+            process.audit_counts(unfinished).map_err(named)?;
             process.audit_times().map_err(named)?;
         }
-        for (pool, Unfinished { held, pending, .. }) in self.pools.iter().zip(&pools) {
+        for (pool, Gauges { held, pending, .. }) in self.pools.iter().zip(&pools) {
             pool.imbalance(*held, *pending).map_or(Ok(()), |fault| Err(SimError::new(fault)))?;
         }
         if self.database.running() == running {
@@ -65,7 +57,7 @@ impl World<'_> {
     }
 
     /// Counts the experts that have not ended, and adds their time so far.
-    fn count_experts(&mut self, processes: &mut [Unfinished]) {
+    fn count_experts(&mut self, processes: &mut [Gauges]) {
         for expert in self.experts.values() {
             let (unfinished, tally) =
                 (&mut processes[expert.process], &mut self.processes[expert.process].tally);
@@ -83,7 +75,7 @@ impl World<'_> {
     }
 
     /// Counts the calls that have not ended, and adds their time so far; how many of them run a query.
-    fn count_calls(&mut self, processes: &mut [Unfinished], pools: &mut [Unfinished]) -> usize {
+    fn count_calls(&mut self, processes: &mut [Gauges], pools: &mut [Gauges]) -> usize {
         let mut running = 0;
         for call in self.calls.values() {
             running += usize::from(matches!(call.state, CallState::Running { .. }));
@@ -104,7 +96,7 @@ impl World<'_> {
     }
 }
 
-impl Unfinished {
+impl Gauges {
     const fn count(&mut self, state: CallState) {
         match state {
             CallState::InLine | CallState::Opening => self.pending += 1,
@@ -114,22 +106,22 @@ impl Unfinished {
 }
 
 impl Process {
-    fn audit_counts(&self, unfinished: &Unfinished) -> Result<(), SimError> {
-        let Unfinished { queued, in_flight, pending, held } = *unfinished;
-        let (tally, seen) = (&self.tally, self.limiter.snapshot());
+    /// Holds the counts, and the gauges as they were just read, against what was found unfinished.
+    fn audit_counts(&self, unfinished: &Gauges) -> Result<(), SimError> {
+        let Gauges { queued, in_flight, .. } = *unfinished;
+        let (tally, limit) = (&self.tally, self.limiter.snapshot().limit);
         let adds_up = tally.experts_asked
             == tally.experts_admitted + tally.experts_dropped + u64::from(queued)
             && tally.experts_admitted == tally.experts_done + tally.experts_failed + u64::from(in_flight)
-            && (seen.in_flight, seen.queued) == (in_flight, queued)
-            && (self.meter.held(), self.meter.pending()) == (held, pending)
+            && self.gauges == *unfinished
             && self.meter.adds_up()
-            && self.limits.last().is_some_and(|last| last.limit == seen.limit);
+            && self.limits.last().is_some_and(|last| last.limit == limit);
         if adds_up {
             return Ok(());
         }
         Err(SimError::new(format_args!(
-            "the counts do not add up: {tally:?}, {seen:?}, {unfinished:?}, {:?}",
-            self.meter
+            "the counts do not add up: {tally:?}, limit {limit}, {:?}, found {unfinished:?}, {:?}",
+            self.gauges, self.meter
         )))
     }
 
