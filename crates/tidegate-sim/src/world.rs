@@ -182,6 +182,7 @@ impl<'a> World<'a> {
             self.agenda.plan(nanos(tenant.from_s), Event::TenantComes(index));
             self.agenda.plan(nanos(tenant.to_s), Event::TenantGoes(index));
         }
+        self.plan_recorded(0);
         for process in 0..self.processes.len() {
             self.plan_first_jobs(process);
             self.plan_look(process, 1);

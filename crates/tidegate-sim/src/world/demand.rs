@@ -47,7 +47,6 @@ impl World<'_> {
             self.agenda.plan(0, Event::StartJob { process, slot });
         }
         self.plan_arrival(process);
-        self.plan_recorded(0);
     }
 
     /// The slot starts its next job, or waits for the next burst, or falls silent.
@@ -64,12 +63,14 @@ impl World<'_> {
         }
     }
 
-    fn plan_recorded(&mut self, number: usize) {
+    /// Plans the recorded job of this number, if there is one.
+    pub(super) fn plan_recorded(&mut self, number: usize) {
         if let Some(recorded) = self.scenario.load.recorded.get(number) {
             self.agenda.plan(recorded.at, Event::Recorded(number));
         }
     }
 
+    /// A recorded job comes, in the first process: a trace is one's.
     pub(super) fn recorded(&mut self, number: usize) {
         let rng = self.processes[0].demand.arrivals.fork();
         self.start_job(0, Origin::Recorded(number), rng);
