@@ -150,6 +150,27 @@ fn experts_of_several_kinds_come_in_their_shares() {
 }
 
 #[test]
+fn a_kind_thinks_queries_and_loses_patience_in_its_own_way() {
+    let kind = r#"share = 1, think = { mean_ms = 50, distribution = "deterministic" }, queries = 2, mode = "parallel""#;
+    let figures = play("", &format!("jobs = 1, kinds = [{{ {kind} }}]"), "max = 2", &Policy::none()).whole;
+    near(figures.expert_time.mean, 0.15, 0.001);
+    let kind = r#"share = 1, patience = { mean_ms = 50, distribution = "deterministic" }"#;
+    let figures = play("", &format!("jobs = 1, kinds = [{{ {kind} }}]"), "max = 2", &Policy::none()).whole;
+    assert!(figures.given_up > 0 && figures.ok_jobs == 0, "{figures:?}");
+}
+
+#[test]
+fn jobs_that_would_come_by_themselves_stay_away_in_the_pauses() {
+    let load = "arrivals_per_s = 50, bursts = { on_ms = 1000, off_ms = 4000 }";
+    let report = play("", load, "max = 20", &Policy::none());
+    near(report.whole.goodput * 20.0, 200.0, 4.0 * 200_f64.sqrt());
+    // A query that began at the end of a burst ends in the pause.
+    let in_pauses =
+        report.goodput_bins.chunks(50).map(|period| period[12..].iter().sum::<u32>()).sum::<u32>();
+    assert_eq!(in_pauses, 0);
+}
+
+#[test]
 fn a_caller_who_loses_patience_ends_the_expert_and_its_job() {
     let patient = r#"jobs = 1, patience = { mean_ms = 101, distribution = "deterministic" }"#;
     let figures = play("", patient, "max = 1", &Policy::none()).whole;
@@ -211,6 +232,19 @@ fn a_pool_that_is_resized_serves_as_many_as_it_has() {
     let adaptive = play("", "jobs = 4", pool, &Policy::adaptive());
     let resized = |change: &&LimitChange| change.reason == Reason::PoolResized;
     assert!(adaptive.processes[0].limits.iter().filter(resized).count() > 0);
+}
+
+#[test]
+fn pools_of_processes_are_resized_and_shared_with_tenants_one_as_the_other() {
+    for others in
+        ["resizes = [{ at_s = 0, max = 1 }]", "tenants = [{ from_s = 0, to_s = 20, connections = 1 }]"]
+    {
+        let pool = format!("max = 2, per_process = true, {others}");
+        let report = play("processes = 3", "jobs = 2", &pool, &Policy::none());
+        for process in &report.processes {
+            near(process.goodput, 10.0, 0.2);
+        }
+    }
 }
 
 #[test]

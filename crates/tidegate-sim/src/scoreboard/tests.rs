@@ -54,7 +54,10 @@ fn the_law_with_the_best_worst_case_stands_first() {
     assert_eq!((first.law.as_str(), &first.lowest), ("steady", &Some(("hard".to_owned(), 0.8))));
     assert_eq!((first.scenarios_with_timeouts, first.converge_s), (0, Some(2.0)));
     assert!((first.mean.unwrap() - 0.85).abs() < 1e-9);
-    assert_eq!(second.law, "brilliant");
+    assert_eq!(
+        (second.law.as_str(), first.worst_seed, second.worst_seed),
+        ("brilliant", Some(0.8), Some(0.5))
+    );
     assert_eq!((second.scenarios_with_timeouts, second.converge_s), (1, None));
     assert!((second.timeouts - 7.0).abs() < 1e-9 && (second.failed_jobs - 3.0).abs() < 1e-9);
 }
@@ -94,6 +97,9 @@ fn each_phase_is_held_against_its_own_best_limit() {
         "{oracle:?}"
     );
     assert!(oracle.jain.unwrap() > 0.98 && (0.99..1.5).contains(&oracle.overshoot.unwrap()), "{oracle:?}");
+
+    // Four jobs of six experts share four connections with queries of 100 ms in the end.
+    assert!((200.0..5_000.0).contains(&oracle.expert_p99_ms), "{oracle:?}");
 
     let low = score(&Policy::fixed(8));
     assert_eq!(low.converged[0], None, "too low at first: {low:?}");

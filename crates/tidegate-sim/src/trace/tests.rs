@@ -48,6 +48,17 @@ fn a_call_that_got_no_connection_would_have_held_it_as_the_others_did() {
     assert!(recorded.iter().all(|call| (call.plan.work - 30.0).abs() < 1e-9), "{recorded:?}");
 }
 
+#[test]
+fn the_limiter_knows_how_many_connections_a_nested_call_holds() {
+    let connections = |trace: &str| {
+        let scenario = Trace::parse(trace).unwrap().scenario(20, 1000.0).unwrap();
+        scenario.limiter.connections_per_call
+    };
+    assert_eq!(connections(r#"{"arrival_ms":0,"queries":5,"use_ms":1}"#), 1);
+    let nested = |queries| format!(r#"{{"arrival_ms":0,"queries":{queries},"mode":"nested","use_ms":1}}"#);
+    assert_eq!(connections(&format!("{TEN}\n{}\n{}", nested(2), nested(3))), 3);
+}
+
 #[track_caller]
 fn check_fault(trace: &str, part: &str) {
     let fault = Trace::parse(trace).unwrap_err().to_string();
