@@ -23,7 +23,7 @@ const UPDATES_AT_MIN: u32 = 5;
 /// one does not count, as at home. The bounds are the published ones: the lower one is also the size of the probe.
 ///
 /// Both intervals have to be configured there. The minute is that of the documentation's example; its 100 ms are for calls
-/// that take a few: over 23 scenarios they give 52% of the best limit, 500 ms 75%, 1 s 76% and 2 s 72%.
+/// that take a few, and see too few of ours. Of the intervals that were tried, 100 ms to 2 s, 1 s favours it most.
 #[derive(Debug)]
 pub(super) struct EnvoyGradient {
     limit: f64,
