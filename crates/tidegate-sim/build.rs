@@ -1,28 +1,22 @@
-//! Lists the scenario files, so that they are part of the crate.
+//! Lists the scenario files with their names, so that they are part of the crate.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
+    let folder = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("scenarios");
     let mut files = Vec::new();
-    gather(&root.join("scenarios"), &mut files)?;
+    for entry in fs::read_dir(folder)? {
+        files.push(entry?.path());
+    }
     files.sort();
-    let texts: String = files.iter().map(|path| format!("include_str!({path:?}),\n")).collect();
+    let text = |path: &PathBuf| {
+        let name = path.file_stem().unwrap_or_default();
+        format!("({name:?}, include_str!({path:?})),\n")
+    };
+    let texts: String = files.iter().map(text).collect();
     fs::write(Path::new(&env::var("OUT_DIR")?).join("scenarios.rs"), format!("[\n{texts}]\n"))?;
     println!("cargo::rerun-if-changed=scenarios");
-    Ok(())
-}
-
-fn gather(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            gather(&path, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "toml") {
-            files.push(path);
-        }
-    }
     Ok(())
 }

@@ -1,6 +1,7 @@
 use crate::{Scenario, SimError};
 
-const TEXTS: &[&str] = &include!(concat!(env!("OUT_DIR"), "/scenarios.rs"));
+/// The names and texts of the files.
+const FILES: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/scenarios.rs"));
 
 impl Scenario {
     /// The scenarios of the folder `scenarios/`, which are part of this crate, by their names.
@@ -10,7 +11,7 @@ impl Scenario {
     /// If one of the files is no scenario; a test holds that none is.
     pub fn built_in() -> Result<Vec<Self>, SimError> {
         let mut scenarios: Vec<Self> =
-            TEXTS.iter().map(|text| Self::parse(text)).collect::<Result<_, _>>()?;
+            FILES.iter().map(|(_, text)| Self::parse(text)).collect::<Result<_, _>>()?;
         scenarios.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(scenarios)
     }
@@ -19,6 +20,13 @@ impl Scenario {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_scenario_is_named_as_its_file() {
+        for (file, text) in FILES {
+            assert_eq!(Scenario::parse(text).unwrap().name, *file);
+        }
+    }
 
     #[test]
     fn every_file_is_built_in_and_no_name_is_there_twice() {

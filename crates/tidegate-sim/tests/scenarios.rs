@@ -2,24 +2,12 @@
 //!
 //! A new scenario is a new file; nothing has to be written here.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helper that cannot help ends the test")]
-
-use std::fs;
-use std::path::{Path, PathBuf};
+#![expect(clippy::unwrap_used, reason = "a test's helper that cannot help ends the test")]
 
 use tidegate_sim::{Canary, Policy, Scenario, run};
 
 fn scenarios() -> Vec<Scenario> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
-    let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
-    let read = |path: &PathBuf| {
-        let scenario = Scenario::parse(&fs::read_to_string(path).unwrap())
-            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        assert_eq!(path.file_stem().unwrap(), scenario.name.as_str(), "a scenario is named as its file");
-        scenario
-    };
-    paths.iter().map(read).collect()
+    Scenario::built_in().unwrap()
 }
 
 /// The expectations that a policy does not meet, with the seed that replays it.
