@@ -79,7 +79,7 @@ impl Policy {
         match (name, rival) {
             ("default", _) => Ok(Self::adaptive()),
             ("none", _) => Ok(Self::none()),
-            (_, Some((_, make))) => Ok(Self { name: name.to_owned(), law: Law::Rival(*make) }),
+            (_, Some(rival)) => Ok(Self::rival(rival)),
             _ => {
                 let names: Vec<&str> = Self::names().collect();
                 Err(SimError::new(format_args!("law is {name:?}, allowed is {}", names.join(", "))))
@@ -90,9 +90,8 @@ impl Policy {
     /// One of each: the default law, no limit, a fixed limit of 20, and every rival.
     #[must_use]
     pub fn all() -> Vec<Self> {
-        let make =
-            |(name, make): &(&str, MakeRival)| Self { name: (*name).to_owned(), law: Law::Rival(*make) };
-        [Self::adaptive(), Self::none(), Self::fixed(20)].into_iter().chain(RIVALS.iter().map(make)).collect()
+        let ours = [Self::adaptive(), Self::none(), Self::fixed(20)];
+        ours.into_iter().chain(RIVALS.iter().map(Self::rival)).collect()
     }
 
     /// The names that [`named`](Self::named) knows; LIMIT stands for a number.
@@ -104,6 +103,10 @@ impl Policy {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    fn rival((name, make): &(&str, MakeRival)) -> Self {
+        Self { name: (*name).to_owned(), law: Law::Rival(*make) }
     }
 
     fn new(
