@@ -32,6 +32,12 @@ pub(crate) fn most(scenario: &Scenario) -> u32 {
     }
 }
 
+/// Limits from 1 to the highest, each higher by one part of so many.
+pub(crate) fn ladder(most: u32, parts: u32) -> impl Iterator<Item = u32> {
+    let next = move |limit: &u32| (*limit < most).then(|| (limit + limit.div_ceil(parts)).min(most));
+    std::iter::successors(Some(1), next)
+}
+
 /// The mean goodput of a limit in each phase, where it has no timeout in any run.
 type Trial = Vec<Option<f64>>;
 
@@ -57,8 +63,7 @@ fn search(
     phases: usize,
     mut try_limit: impl FnMut(u32) -> Result<Trial, SimError>,
 ) -> Result<Option<Vec<Oracle>>, SimError> {
-    let coarse = |limit: &u32| (*limit < most).then(|| (limit + limit.div_ceil(2)).min(most));
-    let mut wanted: Vec<u32> = std::iter::successors(Some(1), coarse).collect();
+    let mut wanted: Vec<u32> = ladder(most, 2).collect();
     let mut trials = BTreeMap::new();
     loop {
         for limit in std::mem::take(&mut wanted) {

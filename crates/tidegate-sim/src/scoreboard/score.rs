@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::converge::converge;
 use super::curve::Curve;
-use crate::oracle::most;
+use crate::oracle::{ladder, most};
 use crate::{Oracle, Policy, ProcessReport, Report, Scenario, SimError, run};
 
 /// A span of a scenario in which nothing changes, and the best fixed limit in it.
@@ -113,10 +113,7 @@ impl Phase {
         let Some(&seed) = scenario.seeds.first().filter(|_| !scenario.oracle.is_empty()) else {
             return Ok(Vec::new());
         };
-        let most = most(scenario);
-        let ladder = std::iter::successors(Some(1), |limit| {
-            (*limit < most).then(|| (limit + limit.div_ceil(5)).min(most))
-        });
+        let ladder = ladder(most(scenario), 5);
         let limits: BTreeSet<u32> = ladder.chain(scenario.oracle.iter().map(|oracle| oracle.limit)).collect();
         let mut goodputs: Vec<(u32, Vec<f64>)> = Vec::new();
         for limit in limits {
