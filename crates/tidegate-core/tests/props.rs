@@ -32,6 +32,8 @@ prop_compose! {
         (pending, held) in (count(), count()),
         (oldest_pending, acquire_timeout) in (span(), span()),
         (requests, grants, pending_time, held_time) in (sum(), sum(), span(), span()),
+        // Mostly as many as go out, since a round does not end before half of those are back.
+        returned in prop_oneof![3 => Just(None), 1 => sum().prop_map(Some)],
         losses in prop_oneof![3 => Just((0, 0)), 1 => (sum(), sum())],
     ) -> PoolEvidence {
         let mut pool = PoolEvidence::default();
@@ -40,6 +42,7 @@ prop_compose! {
         pool.reading.acquire_timeout = acquire_timeout;
         (pool.pending, pool.held, pool.oldest_pending) = (pending, held, oldest_pending);
         (pool.activity.requests, pool.activity.grants) = (requests, grants);
+        pool.activity.returns = returned.unwrap_or(grants);
         (pool.activity.pending_time, pool.activity.held_time) = (pending_time, held_time);
         (pool.activity.timeouts, pool.activity.refused) = losses;
         pool
@@ -52,12 +55,16 @@ prop_compose! {
         (in_flight, in_flight_peak, queued) in (count(), count(), count()),
         held_back in any::<bool>(),
         (completed, overloads) in (sum(), prop_oneof![5 => Just(0), 1 => sum()]),
+        (abandoned, abandoned_calls) in prop_oneof![5 => Just((0, 0)), 1 => (sum(), sum())],
+        abandoned_time in span(),
     ) -> Evidence {
         let mut evidence = Evidence::default();
         evidence.pool = pool;
         (evidence.demand.in_flight, evidence.demand.in_flight_peak) = (in_flight, in_flight_peak);
         (evidence.demand.queued, evidence.demand.held_back) = (queued, held_back);
         (evidence.demand.completed, evidence.demand.overloads) = (completed, overloads);
+        (evidence.demand.abandoned, evidence.demand.abandoned_calls) = (abandoned, abandoned_calls);
+        evidence.demand.abandoned_time = abandoned_time;
         evidence
     }
 }
@@ -89,6 +96,7 @@ fn is_a_number(decision: &Decision) -> bool {
             terms.target_ratio,
             terms.utilisation,
             terms.in_flight,
+            terms.throughput,
         ];
         figures.iter().all(|figure| !figure.is_nan())
     })
