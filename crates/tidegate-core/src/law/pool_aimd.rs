@@ -150,17 +150,18 @@ impl PoolAimd {
     fn effective(&self) -> (f64, Bound) {
         let min = f64::from(self.config.min_limit);
         let (sets, max) = (self.set_ceiling(), self.max());
+        let wanted = self.raw_limit.min(self.ceiling.in_force());
         // The deadlock-free ceiling is a matter of safety: even `min_limit` gives way to it.
-        if self.raw_limit.max(min) >= sets && sets <= max {
+        if wanted.max(min) >= sets && sets <= max {
             (sets, Bound::ConnectionSets)
-        } else if self.ceiling.in_force() < self.raw_limit.min(max) {
-            (self.ceiling.in_force().max(min), Bound::Throughput)
-        } else if self.raw_limit >= max {
+        } else if wanted >= min && wanted < self.raw_limit.min(max) {
+            (wanted, Bound::Throughput)
+        } else if wanted >= max {
             (max.max(min), Bound::Max)
-        } else if self.raw_limit <= min {
+        } else if wanted <= min {
             (min, Bound::Min)
         } else {
-            (self.raw_limit, Bound::None)
+            (wanted, Bound::None)
         }
     }
 

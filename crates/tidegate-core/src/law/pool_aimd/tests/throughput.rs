@@ -172,3 +172,18 @@ fn refused_connections_halve_the_limit_itself() {
     bench.tick(&refused, 5, Reason::Overload);
     assert!(!bench.law.ceiling.is_known());
 }
+
+#[test]
+fn calls_that_hold_several_connections_have_a_ceiling_too() {
+    // ⌊19 / 1⌋ of them is the most without a deadlock, and half of that is what overload leaves.
+    let config = PoolAimdConfig::default().initial_limit(19).connections_per_call(2);
+    let decision = Bench::new(config).tick(&overloaded(19, 19, 19), 9, Reason::Overload);
+    assert_eq!(decision.bound, Bound::Throughput);
+}
+
+#[test]
+fn a_ceiling_below_the_configured_minimum_is_not_what_holds_the_limit() {
+    let mut bench = Bench::new(PoolAimdConfig::default().min_limit(7).initial_limit(10));
+    let decision = bench.tick(&overloaded(10, 10, 10), 7, Reason::Overload);
+    assert_eq!(decision.bound, Bound::Min);
+}
