@@ -250,7 +250,7 @@ impl PoolAimd {
             return (reason, None);
         };
         self.round.add(&self.constants, self.limit(), elapsed.as_secs_f64(), demand, pool);
-        let tick = Tally { done: to_f64(pool.activity.returns), seconds: elapsed.as_secs_f64() };
+        let tick = Tally::new(pool.activity.returns, demand.overloads, elapsed.as_secs_f64());
         if self.ceiling.give_up(&self.constants, now, tick) {
             self.set(self.raw_limit, demand);
             return (Reason::Trial, Some(self.gauges(demand, pool)));

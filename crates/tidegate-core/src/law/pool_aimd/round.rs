@@ -168,7 +168,7 @@ impl Round {
             utilisation: used / f64::from(pool_max.max(1)),
             in_flight: self.in_flight_at_ticks / f64::from(self.ticks),
             use_seconds: self.held_seconds / measured,
-            tally: Tally { done: to_f64(self.returns) - to_f64(self.overloads), seconds: self.seconds },
+            tally: Tally::new(self.returns, self.overloads, self.seconds),
         })
     }
 }

@@ -1,4 +1,5 @@
 use super::constants::PoolAimdConstants;
+use super::round::to_f64;
 
 /// What got done in some time.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -9,6 +10,11 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// What got done where so many connections were given back, and so many calls reported overload.
+    pub(super) fn new(returns: u64, overloads: u64, seconds: f64) -> Self {
+        Self { done: to_f64(returns) - to_f64(overloads), seconds }
+    }
+
     pub(super) fn add(&mut self, other: Self) {
         self.done += other.done;
         self.seconds += other.seconds;
