@@ -18,12 +18,7 @@ fn calls_that_were_given_up_on_do_not_make_calls_look_slow() {
 }
 
 fn given_up(calls: u64, age_ms: u64) -> Evidence {
-    busy_but((5, 0, 5, 5), |demand, _| {
-        demand.completed = calls;
-        demand.abandoned = calls;
-        demand.abandoned_calls = calls;
-        demand.abandoned_time = Duration::from_millis(age_ms * calls);
-    })
+    given_up_of(5, calls, age_ms)
 }
 
 #[test]
