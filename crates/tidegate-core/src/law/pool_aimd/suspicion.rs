@@ -28,7 +28,7 @@ struct Known {
 
 impl Suspicion {
     pub(super) fn note(&mut self, constants: &PoolAimdConstants, sample: &Sample) {
-        let is_suspect = sample.held >= constants.suspect_held && self.is_suspect(constants, sample);
+        let is_suspect = sample.held >= constants.suspect_held && self.judge(constants, sample);
         if !is_suspect {
             self.clear();
         } else if self.rounds == 0 || (sample.limit / self.limit).ln().abs() > constants.suspect_range {
@@ -39,7 +39,8 @@ impl Suspicion {
         }
     }
 
-    fn is_suspect(&mut self, constants: &PoolAimdConstants, sample: &Sample) -> bool {
+    /// Whether the round is suspect; if it is not, it may become what is known.
+    fn judge(&mut self, constants: &PoolAimdConstants, sample: &Sample) -> bool {
         let (held, slowness, done) = (sample.held, sample.slowness(), sample.tally.done.max(1.0));
         let Some(known) = &mut self.known else {
             self.known = Some(Known { held, slowness, done });
