@@ -41,7 +41,7 @@ pub enum Reason {
     Balanced,
     /// Somebody set the limit by hand.
     Configured,
-    /// Callers waited far beyond the target inside a round, or the oldest waiting acquire is old: shrink at once.
+    /// An acquire has waited in the pool for a good part of its timeout: shrink at once, not at the end of the round.
     Emergency,
     /// The law holds one limit for ever.
     Fixed,
@@ -53,7 +53,7 @@ pub enum Reason {
     NoEvidence,
     /// No connection was free for rounds, and callers queue for them: give way a little.
     NoFreeConnection,
-    /// Calls reported that the server had no room.
+    /// The server refused connections: shrink hard. Or many calls reported overload: a ceiling at half of what was out.
     Overload,
     /// The pool's size changed: scale the limit with it.
     PoolResized,
@@ -130,9 +130,9 @@ impl fmt::Display for Reason {
 pub enum Bound {
     /// The deadlock-free ceiling ⌊(max − 1)/(c − 1)⌋ for calls that hold c connections at once.
     ConnectionSets,
-    /// The configured `max_limit`.
+    /// The configured `max_limit`; where none is, 100 times the pool's size.
     Max,
-    /// The configured `min_limit`.
+    /// The configured `min_limit`, also where it holds the limit above a ceiling.
     Min,
     /// None: the law's own figure.
     #[default]
@@ -156,6 +156,8 @@ impl Bound {
 }
 
 /// The figures behind a decision, so that it can be checked by hand.
+///
+/// Means are over the round that ended; where none did, they are the counts of the moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Terms {
@@ -175,7 +177,8 @@ pub struct Terms {
     pub use_time: Duration,
     /// Connections given back per second, less one for each call that reported overload; 0 where no round has ended.
     pub throughput: f64,
-    /// Acquires that timed out, or calls that reported overload.
+    /// Acquires that timed out or were refused, and calls that reported overload; for [`Reason::Abandoned`], permits of work
+    /// that was cut short. Since the previous tick.
     pub losses: u64,
     /// Age of the oldest acquire still waiting.
     pub oldest_pending: Duration,

@@ -36,7 +36,8 @@ use crate::{
 ///
 /// It decides once per *round* (as many acquires as there were calls in flight), so it moves at the speed of the work:
 ///
-/// - acquires timed out, or many calls reported overload: halve, once per recovery epoch;
+/// - acquires timed out or were refused, or callers gave up on old calls: halve, once per recovery epoch;
+/// - many calls reported overload: a ceiling at half of what was out;
 /// - `x` above the target in front of a busy pool, for two rounds: shrink by the surplus of waiters, by at most 15%; a wait
 ///   that nears the acquire timeout: at once, and by up to half;
 /// - the limit held work back and the pool has free connections: jump to the limit that would fill it, by Little's law;
@@ -306,7 +307,7 @@ impl PoolAimd {
             return None;
         }
         // The limit itself stays: the pool may well serve it. Calls that were let in before the last cut may fail still; but
-        // while hardly any succeeds, it does not matter when they were let in.
+        // while most that end report overload, it does not matter when they were let in.
         if now >= self.epoch_end && (self.round.has_drained() || self.overloads.dominate()) {
             self.epoch_end = now + self.epoch();
             self.ceiling.lower(&self.constants, now, self.constants.backoff_min * self.proven(demand));

@@ -102,7 +102,7 @@ constants! {
     /// swing.
     residence_turns: 2.0,
 
-    /// The limit never exceeds this many times the pool's size.
+    /// The limit never exceeds this many times the pool's size, unless `max_limit` is set.
     pool_multiple: 100.0,
 
     /// A call that was given up on is old at this many times the mean time of a call…

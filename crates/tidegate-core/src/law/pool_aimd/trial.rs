@@ -60,7 +60,7 @@ pub(super) struct Sample {
 }
 
 impl Sample {
-    /// Seconds a query holds a connection, by Little's law.
+    /// Connection seconds per thing done. By Little's law that is the use time, and more where calls report overload.
     pub(super) fn slowness(&self) -> f64 {
         self.held / self.tally.rate()
     }
