@@ -187,3 +187,81 @@ fn a_ceiling_below_the_configured_minimum_is_not_what_holds_the_limit() {
     let decision = bench.tick(&overloaded(10, 10, 10), 7, Reason::Overload);
     assert_eq!(decision.bound, Bound::Min);
 }
+
+// --- What a trial changes in the law ---
+
+/// A law that has just begun to try 16 above a ceiling of 8.
+fn trying() -> Bench {
+    let mut bench = Bench::starting_at(16);
+    bench.tick(&overloaded(16, 16, 8), 8, Reason::Overload);
+    let begins = |bench: &mut Bench| {
+        bench.play(1, |calls| 12 * calls);
+        bench.law.ceiling.is_trying()
+    };
+    assert!((0..60).any(|_| begins(&mut bench)), "no trial in six seconds");
+    assert_eq!(bench.law.limit(), 16);
+    bench
+}
+
+#[test]
+fn a_trial_under_which_nothing_comes_back_ends_inside_the_round() {
+    let returned = |returns| {
+        busy_but((16, 0, 16, 16), |_, pool| {
+            (pool.activity.grants, pool.activity.returns) = (0, returns);
+        })
+    };
+    // Under the ceiling there would be 96, and a tenth of that is 9.6.
+    trying().tick(&returned(10), 16, Reason::RoundOpen);
+    trying().tick(&returned(9), 8, Reason::Trial);
+}
+
+#[test]
+fn what_reports_overload_is_not_done() {
+    let rarely = busy_but((16, 0, 16, 16), |demand, pool| {
+        (demand.completed, demand.overloads) = (1000, 1);
+        (pool.activity.grants, pool.activity.returns) = (0, 10);
+    });
+    let mut bench = trying();
+    bench.law.overloads = Overloads::default();
+    let decision = bench.tick_after(100, &rarely);
+    assert_eq!((decision.to, decision.reason), (8, Reason::Trial));
+}
+
+#[test]
+fn a_round_of_a_trial_waits_for_slow_calls_for_two_seconds() {
+    let mut bench = trying();
+    bench.law.residence_seconds = 60.0;
+    // One tick is skipped, twenty are measured.
+    let decisions = bench.play(21, |calls| 12 * calls);
+    assert_eq!(decisions.iter().position(|decision| decision.reason != Reason::RoundOpen), Some(20));
+}
+
+#[test]
+fn below_a_ceiling_a_round_waits_for_calls_that_think_too() {
+    let mut bench = Bench::starting_at(16);
+    bench.tick(&overloaded(16, 16, 8), 8, Reason::Overload);
+    for _ in 0..30 {
+        bench.tick(&busy(16, 0, 2, 2), 8, Reason::RoundOpen);
+    }
+    bench.tick(&busy(8, 0, 2, 2), 8, Reason::RoundOpen);
+    assert!(bench.law.round.has_drained());
+}
+
+#[test]
+fn losses_end_a_trial_also_within_the_epoch() {
+    let timeout = busy_but((16, 0, 16, 16), |_, pool| pool.activity.timeouts = 1);
+    let mut bench = trying();
+    assert!(bench.now < bench.law.epoch_end);
+    bench.tick(&timeout, 8, Reason::PoolTimeout);
+    assert!(!bench.law.ceiling.is_trying());
+}
+
+#[test]
+fn an_emergency_ends_a_trial_and_counts_from_the_ceiling() {
+    let mut bench = trying();
+    bench.play(1, |calls| calls);
+    let aged = busy_but((16, 1, 16, 20), |_, pool| pool.oldest_pending = Duration::from_secs(26));
+    // The least decrease there is: 0.95 of 8.
+    bench.tick(&aged, 7, Reason::Emergency);
+    assert!(!bench.law.ceiling.is_trying());
+}
