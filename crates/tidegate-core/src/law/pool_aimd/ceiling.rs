@@ -382,6 +382,28 @@ mod tests {
     }
 
     #[test]
+    fn the_next_trial_is_put_off_by_three_lengths_up_to_two_minutes() {
+        #[track_caller]
+        fn check(length_ms: u64, is_for_losses: bool, pause_ms: u64) {
+            let mut ceiling = Ceiling { is_for_losses, ..Ceiling::new(&CONSTANTS()) };
+            ceiling.wait(&CONSTANTS(), Timestamp::from_millis(length_ms));
+            assert_eq!(ceiling.due, Timestamp::from_millis(length_ms + pause_ms));
+        }
+        check(500, false, 1_500);
+        check(50_000, false, 120_000);
+        // Where calls report overload, a trial takes a second at least.
+        check(500, true, 3_000);
+    }
+
+    #[test]
+    fn between_two_neighbours_the_ceiling_moves_to_the_top_of_the_parabola() {
+        let mut ceiling = Ceiling { limit: 16.0, ..Ceiling::new(&CONSTANTS()) };
+        ceiling.below = Some(Neighbour { limit: 8.0, gain: -1.0 });
+        ceiling.stay(&CONSTANTS(), Timestamp::default(), 32.0, Gain { log: 0.0, error: 0.1 });
+        assert!((ceiling.limit - (16.0 * 2.0_f64.sqrt()).round()).abs() < 1e-9);
+    }
+
+    #[test]
     fn the_top_of_a_parabola_lies_between_the_neighbours() {
         #[track_caller]
         fn check(below: f64, above: f64, top: f64) {

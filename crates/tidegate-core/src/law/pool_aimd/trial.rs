@@ -262,6 +262,9 @@ mod tests {
         // 300 queries under either: 5% are taken then, 2% are not.
         check(Proof::Either, 150.0, &[157.0, 150.0, 157.0], "taken");
         check(Proof::Either, 150.0, &[153.0, 150.0, 153.0], "refused");
+        // Where little gets done, after 60 rounds.
+        check(Proof::Either, 1.0, &[1.0; 59], "open");
+        check(Proof::Either, 1.0, &[1.0; 60], "refused");
     }
 
     #[test]
