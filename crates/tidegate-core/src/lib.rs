@@ -35,7 +35,7 @@ mod outcome;
 mod time;
 
 pub use decision::{Bound, Decision, Reason, Terms};
-pub use error::{ConfigChecks, ConfigError};
+pub use error::{ConfigChecks, ConfigError, ConfigFault};
 pub use error_chain::error_chain;
 pub use evidence::{Demand, Evidence, PoolActivity, PoolEvidence, PoolReading};
 #[doc(hidden)]

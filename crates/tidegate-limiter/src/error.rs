@@ -1,55 +1,83 @@
 use std::error::Error;
 use std::fmt;
 
-use tidegate_core::ConfigError;
+use tidegate_core::{ConfigError, ConfigFault};
 
-/// A limiter that cannot be built; see [`LimiterBuilder::build`](crate::LimiterBuilder::build).
+/// Settings that cannot be used; see [`LimiterBuilder::build`](crate::LimiterBuilder::build) and
+/// [`Settings::check`](crate::Settings::check).
+///
+/// The text is one line and names everything that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuildError {
-    kind: Kind,
+    what: What,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Kind {
-    Config(ConfigError),
-    /// Faults of the limiter's own settings, and what is wrong with its law.
-    Both(ConfigError, Box<Self>),
-    NoPool,
-    NoRuntime,
+enum What {
+    Settings(ConfigError),
+    Missing(Missing),
+    Both(ConfigError, Missing),
+}
+
+/// What is not there, though the settings need it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Missing {
+    Law,
+    Pool,
+    Runtime,
 }
 
 impl BuildError {
-    pub(crate) const NO_POOL: Self = Self { kind: Kind::NoPool };
-    pub(crate) const NO_RUNTIME: Self = Self { kind: Kind::NoRuntime };
+    pub(crate) const NO_LAW: Self = Self { what: What::Missing(Missing::Law) };
+    pub(crate) const NO_POOL: Self = Self { what: What::Missing(Missing::Pool) };
+    pub(crate) const NO_RUNTIME: Self = Self { what: What::Missing(Missing::Runtime) };
 
-    /// These faults, and before them those of `settings`.
-    pub(crate) fn after(self, settings: ConfigError) -> Self {
-        Self { kind: Kind::Both(settings, Box::new(self.kind)) }
+    /// The settings outside their ranges, in the order they were checked; none if all that is wrong is that something is
+    /// missing.
+    pub fn faults(&self) -> impl Iterator<Item = &ConfigFault> {
+        let settings = match &self.what {
+            What::Settings(settings) | What::Both(settings, _) => Some(settings),
+            What::Missing(_) => None,
+        };
+        settings.into_iter().flat_map(ConfigError::faults)
+    }
+
+    /// The settings at fault here, and what is missing there.
+    pub(crate) fn with_missing_of(self, other: &Self) -> Self {
+        match (self.what, &other.what) {
+            (What::Settings(settings), What::Missing(missing) | What::Both(_, missing)) => {
+                Self { what: What::Both(settings, *missing) }
+            }
+            (what, _) => Self { what },
+        }
     }
 }
 
 impl From<ConfigError> for BuildError {
     fn from(error: ConfigError) -> Self {
-        Self { kind: Kind::Config(error) }
+        Self { what: What::Settings(error) }
     }
 }
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.kind.fmt(f)
+        match &self.what {
+            What::Settings(settings) => settings.fmt(f),
+            What::Missing(missing) => missing.fmt(f),
+            What::Both(settings, missing) => write!(f, "{settings}; {missing}"),
+        }
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Config(error) => error.fmt(f),
-            Self::Both(settings, law) => write!(f, "{settings}; {law}"),
-            Self::NoPool => f.write_str(
-                "pool is not given, but the default law is driven by one: add .pool(probe), or choose .fixed(n) or .law(law)",
-            ),
-            Self::NoRuntime => f.write_str("build was called outside a tokio runtime, but the driver is a task of one"),
-        }
+        f.write_str(match self {
+            Self::Law => "the law is custom, but none is given: add .law(law)",
+            Self::Pool => {
+                "pool is not given, but the default law is driven by one: add .pool(probe), or choose .fixed(n) or .law(law)"
+            }
+            Self::Runtime => "build was called outside a tokio runtime, but the driver is a task of one",
+        })
     }
 }
 

@@ -7,7 +7,7 @@
 //!
 //! # Reading order
 //!
-//! [`Limiter`] and [`LimiterBuilder`] (what you hold), [`Permit`] (what you get), [`Class`] (whose turn it is) and
+//! [`Limiter`], [`LimiterBuilder`] and [`Settings`] (what you hold), [`Permit`] (what you get), [`Class`] (whose turn it is) and
 //! [`Overloaded`] (why not), [`PoolProbe`] (where the evidence comes from), [`Reservation`] and [`Room`] (only for those
 //! who implement a `poll_ready`).
 //!
@@ -33,6 +33,7 @@ mod pool_meter;
 mod probe;
 mod reservation;
 mod room;
+mod settings;
 mod snapshot;
 mod sync;
 mod telemetry;
@@ -52,4 +53,5 @@ pub use pool_meter::{PoolMeter, PoolUse, PoolWait};
 pub use probe::PoolProbe;
 pub use reservation::Reservation;
 pub use room::Room;
+pub use settings::{LawSettings, Mode, QueueSettings, Settings, SojournSettings};
 pub use snapshot::Snapshot;

@@ -57,12 +57,14 @@ mod classify;
 #[cfg(all(feature = "sqlx", feature = "tower"))]
 pub use classify::{classify_box_error, classify_error};
 pub use tidegate_core::{
-    Bound, ConfigChecks, ConfigError, ControlLaw, Decision, Demand, Evidence, Fixed, MAX_LIMIT, Outcome,
-    PoolActivity, PoolAimd, PoolAimdConfig, PoolEvidence, PoolReading, Reason, Terms, Timestamp, error_chain,
+    Bound, ConfigChecks, ConfigError, ConfigFault, ControlLaw, Decision, Demand, Evidence, Fixed, MAX_LIMIT,
+    Outcome, PoolActivity, PoolAimd, PoolAimdConfig, PoolEvidence, PoolReading, Reason, Terms, Timestamp,
+    error_chain,
 };
 pub use tidegate_limiter::{
-    Acquire, BuildError, Claim, Class, DecisionRecord, Drain, Key, Limiter, LimiterBuilder, OverloadReason,
-    Overloaded, Permit, PoolMeter, PoolProbe, PoolUse, PoolWait, Priority, Reservation, Room, Snapshot, Work,
+    Acquire, BuildError, Claim, Class, DecisionRecord, Drain, Key, LawSettings, Limiter, LimiterBuilder,
+    Mode, OverloadReason, Overloaded, Permit, PoolMeter, PoolProbe, PoolUse, PoolWait, Priority,
+    QueueSettings, Reservation, Room, Settings, Snapshot, SojournSettings, Work,
 };
 #[cfg(feature = "sqlx")]
 pub use tidegate_sqlx::{

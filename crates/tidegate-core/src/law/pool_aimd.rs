@@ -105,7 +105,7 @@ impl PoolAimd {
         constants: PoolAimdConstants,
         pool_max: u32,
     ) -> Result<Self, ConfigError> {
-        let config = config.check(pool_max)?;
+        config.check(Some(pool_max))?;
         let mut law = Self {
             config,
             constants,

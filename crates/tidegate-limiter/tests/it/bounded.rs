@@ -283,21 +283,21 @@ fn check_refused(set: impl FnOnce(LimiterBuilder) -> LimiterBuilder, text: &str)
 fn a_bad_setting_is_refused_with_its_name_its_value_and_what_is_allowed() {
     const MS: Duration = Duration::from_millis(1);
     const HOUR: Duration = Duration::from_hours(1);
-    check_refused(|b| b.queue_limit(0), "queue_limit is 0, allowed is 1 to 1000000");
-    check_refused(|b| b.queue_limit(1_000_001), "queue_limit is 1000001, allowed is 1 to 1000000");
-    check_refused(|b| b.queue_limit_per_permit(0), "queue_limit_per_permit is 0, allowed is 1 to 1000000");
+    check_refused(|b| b.queue_limit(0), "queue.places is 0, allowed is 1 to 1000000");
+    check_refused(|b| b.queue_limit(1_000_001), "queue.places is 1000001, allowed is 1 to 1000000");
+    check_refused(|b| b.queue_limit_per_permit(0), "queue.places_per_permit is 0, allowed is 1 to 1000000");
     check_refused(
         |b| b.queue_limit_per_permit(u32::MAX),
-        "queue_limit_per_permit is 4294967295, allowed is 1 to 1000000",
+        "queue.places_per_permit is 4294967295, allowed is 1 to 1000000",
     );
-    check_refused(|b| b.sojourn(Duration::ZERO, MS), "sojourn target is 0ns, allowed is 1ms to 3600s");
+    check_refused(|b| b.sojourn(Duration::ZERO, MS), "queue.sojourn.target is 0ns, allowed is 1ms to 3600s");
     check_refused(
         |b| b.sojourn(5 * MS, 4 * MS),
-        "sojourn interval is 4ms, allowed is the target, 5ms, to 3600s",
+        "queue.sojourn.interval is 4ms, allowed is 5ms (target) to 3600s",
     );
     check_refused(
         |b| b.sojourn(MS, HOUR + MS),
-        "sojourn interval is 3600.001s, allowed is the target, 1ms, to 3600s",
+        "queue.sojourn.interval is 3600.001s, allowed is 1ms (target) to 3600s",
     );
     check_refused(|b| b.tick(Duration::MAX), &format!("tick is {:?}, allowed is 10ms to 1s", Duration::MAX));
 }
@@ -324,7 +324,11 @@ fn all_bad_settings_are_named_at_once() {
     let error = builder.fixed(0).build_manual().unwrap_err().to_string();
     let fields = error.split("; ").filter_map(|fault| fault.split(" is ").next());
     let fields: Vec<_> = fields.collect();
-    assert_eq!(fields, ["tick", "queue_limit", "sojourn target", "sojourn interval", "limit"], "{error}");
+    assert_eq!(
+        fields,
+        ["law.limit", "tick", "queue.places", "queue.sojourn.target", "queue.sojourn.interval"],
+        "{error}"
+    );
     let error = Limiter::builder().tick(Duration::ZERO).build_manual().unwrap_err().to_string();
     assert!(error.starts_with("tick is 0ns, allowed is 10ms to 1s; pool is not given"), "{error}");
 }

@@ -319,14 +319,14 @@ async fn a_reservation_is_given_back_in_every_state() {
 #[tokio::test(start_paused = true)]
 async fn bad_settings_are_refused_with_field_value_and_range() {
     let text = |builder: tidegate_limiter::LimiterBuilder| builder.build().unwrap_err().to_string();
-    assert_eq!(text(Limiter::builder().fixed(0)), "limit is 0, allowed is 1 to 1048575");
+    assert_eq!(text(Limiter::builder().fixed(0)), "law.limit is 0, allowed is 1 to 1048575");
     let tick = text(Limiter::builder().fixed(1).tick(Duration::ZERO));
     assert_eq!(tick, "tick is 0ns, allowed is 10ms to 1s");
     assert!(text(Limiter::builder()).starts_with("pool is not given"));
     let pool = ToldPool::default();
     pool.0.lock().unwrap().reading.max = 20;
     let min = text(Limiter::builder().pool(pool).min_limit(9).max_limit(8));
-    assert_eq!(min, "min_limit is 9, allowed is 1 to 8 (max_limit)");
+    assert_eq!(min, "law.min_limit is 9, allowed is 1 to 8 (max_limit)");
 }
 
 #[test]

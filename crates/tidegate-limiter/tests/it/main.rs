@@ -15,6 +15,7 @@ mod manual;
 mod outcomes;
 mod priority;
 mod replay;
+mod settings;
 mod shrink;
 mod sojourn;
 mod telemetry;

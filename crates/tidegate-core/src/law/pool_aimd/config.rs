@@ -15,10 +15,27 @@ use crate::{ConfigChecks, ConfigError, MAX_LIMIT};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolAimdConfig {
-    pub(crate) min_limit: u32,
-    pub(crate) max_limit: Option<u32>,
-    pub(crate) initial_limit: Option<u32>,
-    pub(crate) connections_per_call: u32,
+    /// The lowest limit the law may reach, in permits: 1 to `max_limit`. Default 1: with less nothing would run and nothing
+    /// would be seen.
+    ///
+    /// Raising it keeps more work running against a pool that is short of connections.
+    pub min_limit: u32,
+    /// The highest limit the law may reach, in permits: `min_limit` to 1,048,575. Default: 100 times the pool's size, which
+    /// is no bound for calls that mostly think.
+    ///
+    /// Lower it to bound memory or another resource the calls use.
+    pub max_limit: Option<u32>,
+    /// The limit before there is evidence, in permits: `min_limit` to `max_limit`. Default: half the pool, which one query a
+    /// call cannot overfill, and at most 20.
+    ///
+    /// It matters for the first second only.
+    pub initial_limit: Option<u32>,
+    /// The most connections one call holds *while it waits for another one*: 1 to the pool's size. Default 1: no call does.
+    ///
+    /// With c of 2 or more, calls can lock each other out of the pool for ever; at most ⌊(max − 1)/(c − 1)⌋ of them at once
+    /// leaves one a connection to finish with, and the limit never exceeds that. Queries of one call that run at the same
+    /// time do not count: none of them waits for another one's connection.
+    pub connections_per_call: u32,
 }
 
 impl Default for PoolAimdConfig {
@@ -28,49 +45,44 @@ impl Default for PoolAimdConfig {
 }
 
 impl PoolAimdConfig {
-    /// The lowest limit the law may reach, in permits. Default 1: with less nothing would run and nothing would be seen.
-    ///
-    /// Allowed: 1 to `max_limit`. Raising it keeps more work running against a pool that is short of connections.
+    /// Sets [`min_limit`](Self#structfield.min_limit).
     #[must_use]
     pub const fn min_limit(mut self, permits: u32) -> Self {
         self.min_limit = permits;
         self
     }
 
-    /// The highest limit the law may reach, in permits. Default: 100 times the pool's size.
-    ///
-    /// Allowed: `min_limit` to [`MAX_LIMIT`](crate::MAX_LIMIT). Lower it to bound memory or another resource the calls use.
+    /// Sets [`max_limit`](Self#structfield.max_limit).
     #[must_use]
     pub const fn max_limit(mut self, permits: u32) -> Self {
         self.max_limit = Some(permits);
         self
     }
 
-    /// The limit before there is evidence, in permits. Default: half the pool, which one query a call cannot overfill,
-    /// and at most 20.
-    ///
-    /// Allowed: `min_limit` to `max_limit`. It matters for the first second only.
+    /// Sets [`initial_limit`](Self#structfield.initial_limit).
     #[must_use]
     pub const fn initial_limit(mut self, permits: u32) -> Self {
         self.initial_limit = Some(permits);
         self
     }
 
-    /// The most connections one call holds *while it waits for another one*. Default 1: no call does.
-    ///
-    /// Allowed: 1 to the pool's size. With c of 2 or more, calls can lock each other out of the pool for ever; at most
-    /// ⌊(max − 1)/(c − 1)⌋ of them at once leaves one a connection to finish with, and the limit never exceeds that.
-    /// Queries of one call that run at the same time do not count: none of them waits for another one's connection.
+    /// Sets [`connections_per_call`](Self#structfield.connections_per_call).
     #[must_use]
     pub const fn connections_per_call(mut self, connections: u32) -> Self {
         self.connections_per_call = connections;
         self
     }
 
-    /// Checks every setting against its range, the others and the pool's size.
-    pub(super) fn check(self, pool_max: u32) -> Result<Self, ConfigError> {
+    /// Checks every setting against its range, the others and, if it is known, the pool's size.
+    ///
+    /// # Errors
+    ///
+    /// If a setting is outside its range; all of them are named.
+    pub fn check(&self, pool_max: Option<u32>) -> Result<(), ConfigError> {
         let mut checks = ConfigChecks::default();
-        checks.require(pool_max >= 1, "pool_max", pool_max, "1 or more");
+        if let Some(pool_max) = pool_max {
+            checks.require(pool_max >= 1, "pool_max", pool_max, "1 or more");
+        }
         let max = self.max_limit.unwrap_or(MAX_LIMIT);
         checks.require((1..=MAX_LIMIT).contains(&max), "max_limit", max, format_args!("1 to {MAX_LIMIT}"));
         checks.require(
@@ -87,13 +99,16 @@ impl PoolAimdConfig {
                 format_args!("{} (min_limit) to {max} (max_limit)", self.min_limit),
             );
         }
-        checks.require(
-            (1..=pool_max.max(1)).contains(&self.connections_per_call),
-            "connections_per_call",
-            self.connections_per_call,
-            format_args!("1 to {pool_max} (the pool's size)"),
-        );
-        checks.finish(self)
+        let connections = self.connections_per_call;
+        let is_set = (1..=pool_max.unwrap_or(u32::MAX).max(1)).contains(&connections);
+        match pool_max {
+            Some(size) => {
+                let allowed = format_args!("1 to {size} (the pool's size)");
+                checks.require(is_set, "connections_per_call", connections, allowed);
+            }
+            None => checks.require(is_set, "connections_per_call", connections, "1 to the pool's size"),
+        }
+        checks.finish(())
     }
 }
 
@@ -103,14 +118,14 @@ mod tests {
 
     #[track_caller]
     fn faults(config: PoolAimdConfig, pool_max: u32) -> String {
-        config.check(pool_max).unwrap_err().to_string()
+        config.check(Some(pool_max)).unwrap_err().to_string()
     }
 
     #[test]
     fn every_fault_is_named_with_its_range() {
         let config = PoolAimdConfig::default();
-        assert!(config.check(1).is_ok());
-        assert!(config.check(u32::MAX).is_ok());
+        assert_eq!(config.check(Some(1)), Ok(()));
+        assert_eq!(config.check(Some(u32::MAX)), Ok(()));
         assert_eq!(faults(config, 0), "pool_max is 0, allowed is 1 or more");
         assert_eq!(faults(config.min_limit(0), 9), "min_limit is 0, allowed is 1 to 1048575 (max_limit)");
         assert_eq!(
@@ -127,7 +142,19 @@ mod tests {
     fn all_faults_are_reported_at_once() {
         let config =
             PoolAimdConfig::default().min_limit(0).max_limit(0).initial_limit(7).connections_per_call(0);
-        let fields: Vec<_> = config.check(20).unwrap_err().fields().collect();
+        let error = config.check(Some(20)).unwrap_err();
+        let fields: Vec<_> = error.fields().collect();
         assert_eq!(fields, ["max_limit", "min_limit", "initial_limit", "connections_per_call"]);
+    }
+
+    #[test]
+    fn without_a_pool_only_what_depends_on_it_is_not_checked() {
+        let config = PoolAimdConfig::default();
+        assert_eq!(config.connections_per_call(u32::MAX).check(None), Ok(()));
+        assert_eq!(
+            config.connections_per_call(0).min_limit(0).check(None).unwrap_err().to_string(),
+            "min_limit is 0, allowed is 1 to 1048575 (max_limit); \
+             connections_per_call is 0, allowed is 1 to the pool's size"
+        );
     }
 }
