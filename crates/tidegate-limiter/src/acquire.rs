@@ -33,7 +33,8 @@ enum State {
 }
 
 struct Wait {
-    ticket: Ticket,
+    /// Taken when the place in line is given up.
+    ticket: Option<Ticket>,
     /// Only of waits that are timed.
     since: Option<Instant>,
     /// Only of a call with a deadline.
@@ -76,7 +77,7 @@ impl Acquire {
             Entry::Refused(refusal) => Some(Err(refusal)),
             Entry::Queued(ticket) => {
                 let since = ticket.is_timed().then(|| read.unwrap_or_else(Instant::now));
-                self.state = State::Waiting(Wait { ticket, since, deadline: None });
+                self.state = State::Waiting(Wait { ticket: Some(ticket), since, deadline: None });
                 None
             }
         }
@@ -96,11 +97,13 @@ impl Acquire {
     }
 
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Result<Permit, Overloaded>> {
-        let (Some(shared), State::Waiting(wait)) = (&self.shared, &mut self.state) else {
+        let (Some(shared), State::Waiting(Wait { ticket: Some(ticket), since, .. })) =
+            (&self.shared, &self.state)
+        else {
             unreachable!("`Acquire` was polled after it was ready");
         };
-        if let Poll::Ready(answer) = shared.gate.poll_ticket(&wait.ticket, cx) {
-            let (shared, since) = (Arc::clone(shared), wait.since);
+        if let Poll::Ready(answer) = shared.gate.poll_ticket(ticket, cx) {
+            let (shared, since) = (Arc::clone(shared), *since);
             // The permit is owned before foreign code, the recorder, runs.
             let ended = self.end(answer.map(hold_of));
             shared.telemetry.queue_wait(since);
@@ -131,15 +134,18 @@ impl Acquire {
 
     #[cold]
     fn leave(&mut self) {
-        if let (Some(shared), State::Waiting(wait)) =
-            (&self.shared, std::mem::replace(&mut self.state, State::Done))
+        // The wait stays where it is but for its ticket: moving it out would cost more than the rest of this.
+        if let (Some(shared), State::Waiting(wait)) = (&self.shared, &mut self.state)
+            && let Some(ticket) = wait.ticket.take()
         {
-            let unseen = shared.gate.cancel(wait.ticket);
+            let since = wait.since;
+            let unseen = shared.gate.cancel(ticket);
             if unseen > 0 {
                 shared.outcomes.count(Outcome::Ignored, unseen);
             }
-            shared.telemetry.queue_wait(wait.since);
+            shared.telemetry.queue_wait(since);
         }
+        self.state = State::Done;
     }
 }
 

@@ -1,6 +1,5 @@
 //! Ours.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -65,16 +64,18 @@ impl Subject for TidegateQueue {
 }
 
 /// The class of every call of one task. A task has a clone of the service, and each clone the next key.
+///
+/// The count of clones is a static, so that the subject owns nothing that has to be dropped with it.
 #[derive(Debug, Default)]
 pub(crate) struct ByTask {
     task: u64,
-    tasks: Arc<AtomicU64>,
 }
+
+static TASKS: AtomicU64 = AtomicU64::new(0);
 
 impl Clone for ByTask {
     fn clone(&self) -> Self {
-        let task = self.tasks.fetch_add(1, Ordering::Relaxed);
-        Self { task, tasks: Arc::clone(&self.tasks) }
+        Self { task: TASKS.fetch_add(1, Ordering::Relaxed) }
     }
 }
 
