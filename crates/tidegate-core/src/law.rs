@@ -1,10 +1,17 @@
 //! What a control law is, and the laws there are.
 
+mod aimd;
+mod calls;
 mod fixed;
+mod gradient2;
 mod pool_aimd;
+mod vegas;
 
+pub use aimd::AimdConfig;
 pub use fixed::Fixed;
+pub use gradient2::Gradient2Config;
 pub use pool_aimd::{PoolAimd, PoolAimdConfig, PoolAimdConstants};
+pub use vegas::VegasConfig;
 
 use std::fmt::Debug;
 

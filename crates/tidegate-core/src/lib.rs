@@ -40,7 +40,7 @@ pub use error_chain::error_chain;
 pub use evidence::{Demand, Evidence, PoolActivity, PoolEvidence, PoolReading};
 #[doc(hidden)]
 pub use law::PoolAimdConstants;
-pub use law::{ControlLaw, Fixed, PoolAimd, PoolAimdConfig};
+pub use law::{AimdConfig, ControlLaw, Fixed, Gradient2Config, PoolAimd, PoolAimdConfig, VegasConfig};
 pub use outcome::Outcome;
 pub use time::Timestamp;
 
