@@ -52,6 +52,7 @@ mod hand_over;
 mod hold;
 mod nodes;
 mod queue;
+mod shadow;
 mod sojourn;
 mod word;
 
@@ -73,6 +74,8 @@ pub(crate) use self::hold::Hold;
 pub(crate) use self::nodes::{Kind, Ticket};
 use self::queue::Queue;
 pub(crate) use self::queue::{QueueConfig, QueueLimit};
+use self::shadow::Would;
+pub(crate) use self::shadow::WouldHave;
 pub(crate) use self::sojourn::nanos;
 use self::word::Word;
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering, lock};
@@ -198,7 +201,8 @@ impl Gate {
         // A waker that is not needed is dropped by this frame, outside the lock.
         let mut queue = lock(&self.queue);
         self.shut();
-        if queue.is_open_to(line == Line::First) && self.take_gated(kind, 1) {
+        if queue.is_open_to(line == Line::First) && self.take_gated(&queue, kind, 1) {
+            self.note_would(&mut queue, Would::Wait);
             self.leave(queue);
             return Entry::Admitted(Hold::PLAIN);
         }
@@ -222,7 +226,8 @@ impl Gate {
             return Ok(());
         }
         self.gated(|queue| {
-            if queue.is_open_to(false) && self.take_gated(Kind::Permit, 1) {
+            if queue.is_open_to(false) && self.take_gated(queue, Kind::Permit, 1) {
+                self.note_would(queue, Would::Refuse);
                 return Ok(());
             }
             Err(Self::hold_back(queue))
@@ -484,8 +489,8 @@ impl Gate {
     ///
     /// Nobody waits, so nobody minds the order: reservations that stood at the driver's last look, and are idle by that, are
     /// given to a caller at hand.
-    fn take_gated(&self, kind: Kind, permits: u32) -> bool {
-        let limit = self.limit.load(Ordering::Relaxed);
+    fn take_gated(&self, queue: &Queue, kind: Kind, permits: u32) -> bool {
+        let limit = self.allowed(queue);
         let idle = self.aged.load(Ordering::Relaxed);
         let lacking = |word: Word| (word.occupied() + permits).saturating_sub(limit);
         let revoked = Cell::new(0);

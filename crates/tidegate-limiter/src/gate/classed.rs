@@ -4,7 +4,7 @@ use std::task::Waker;
 
 use super::fair::FlowId;
 use super::queue::Queue;
-use super::{Entry, Gate, Hold, Kind, nanos};
+use super::{Entry, Gate, Hold, Kind, Would, nanos};
 use crate::sync::{MutexGuard, Ordering, lock};
 use crate::{Class, OverloadReason, Overloaded};
 
@@ -41,10 +41,14 @@ impl Gate {
     pub(crate) fn try_enter_class(&self, class: &Class) -> Result<Hold, Overloaded> {
         let mut queue = lock(&self.queue);
         let flow = queue.flows().open(class);
-        let taken = self.take_class(&mut queue, flow, class.weight).ok_or_else(|| {
+        let taken = self.take_class(&mut queue, flow, class.weight);
+        let taken = if let Some(hold) = taken {
+            self.note_would(&mut queue, Would::Refuse);
+            Ok(hold)
+        } else {
             queue.flows().retire(flow);
-            Self::hold_back(&mut queue)
-        });
+            Err(Self::hold_back(&mut queue))
+        };
         self.leave(queue);
         taken
     }
@@ -61,6 +65,7 @@ impl Gate {
             return None;
         };
         queue.come();
+        self.note_would(&mut queue, Would::WaitOr { left: None });
         self.go_on(queue);
         Some(hold)
     }
@@ -81,6 +86,7 @@ impl Gate {
         queue.come();
         if let Some(hold) = self.take_class(&mut queue, flow, class.weight) {
             let entry = Kept::new(self, Entry::Admitted(hold));
+            self.note_would(&mut queue, Would::WaitOr { left });
             self.go_on(queue);
             return entry.hand_over();
         }
@@ -111,7 +117,7 @@ impl Gate {
             return;
         }
         let driver = self.take_driver(&mut queue);
-        if queue.may_go_on(self.limit.load(Ordering::Relaxed), word.occupied()) {
+        if queue.may_go_on(self.allowed(&queue), word.occupied()) {
             self.grant(queue);
         } else {
             self.leave(queue);
@@ -153,9 +159,10 @@ impl Gate {
     fn take_open(&self, queue: &mut Queue, flow: FlowId, weight: u32) -> Option<Hold> {
         let limit = self.limit.load(Ordering::Relaxed);
         let permits = weight.min(limit);
+        let allowed = self.allowed(queue);
         // The limit cannot change while the lock is held, so the fast path's second look at it is not needed here.
         let taken = self.update(|word| {
-            (!word.is_gated() && word.occupied() + permits <= limit).then(|| word.take(permits))
+            (!word.is_gated() && word.occupied() + permits <= allowed).then(|| word.take(permits))
         })?;
         self.note_peak(taken);
         queue.flows().enter(flow, permits);
@@ -170,7 +177,7 @@ impl Gate {
         }
         self.shut();
         let permits = weight.min(self.limit.load(Ordering::Relaxed));
-        if !queue.is_open_to(false) || !self.take_gated(Kind::Permit, permits) {
+        if !queue.is_open_to(false) || !self.take_gated(queue, Kind::Permit, permits) {
             return None;
         }
         queue.flows().enter(flow, permits);

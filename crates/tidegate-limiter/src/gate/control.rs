@@ -6,7 +6,7 @@ use tidegate_core::MAX_LIMIT;
 
 use super::queue::Queue;
 use super::word::Word;
-use super::{Gate, Kind, Ticket};
+use super::{Gate, Kind, Ticket, WouldHave};
 use crate::sync::{Ordering, lock};
 
 /// What the driver sees at a tick.
@@ -20,6 +20,9 @@ pub(crate) struct Observation {
     pub(crate) held_back: bool,
     pub(crate) is_braked: bool,
     pub(crate) is_closed: bool,
+    pub(crate) is_shadow: bool,
+    /// What shadow mode let through since the limiter was built.
+    pub(crate) would_have: WouldHave,
     /// Admissions, modulo [`Gate::ADMITTED_MODULUS`].
     pub(crate) admitted: u32,
 }
@@ -31,16 +34,16 @@ impl Gate {
         self.limit.store(limit.clamp(1, MAX_LIMIT), Ordering::Relaxed);
         // After this change of the word every fast taker sees the new limit.
         self.word.fetch_or(Word::GATED, Ordering::AcqRel);
-        self.revoke_above(limit.clamp(1, MAX_LIMIT));
+        self.revoke_above(self.allowed(&queue));
         self.grant(queue);
     }
 
     /// Turns the brake on (nobody at all gets in) or off.
     pub(crate) fn set_brake(&self, on: bool) {
         let mut queue = lock(&self.queue);
-        queue.is_braked = on;
+        queue.is_braked = on && !queue.is_shadow;
         self.word.fetch_or(Word::GATED, Ordering::AcqRel);
-        if on {
+        if queue.is_braked {
             self.revoke_above(0);
         }
         self.grant(queue);
@@ -187,12 +190,14 @@ impl Gate {
             held_back: queue.held_back || (queued > 0 && !queue.is_braked && !queue.is_closed),
             is_braked: queue.is_braked,
             is_closed: queue.is_closed,
+            is_shadow: queue.is_shadow,
+            would_have: queue.would_have,
             admitted: word.admitted(),
         }
     }
 
     /// Revokes reservations until permits out and reserved are at most `limit`, or none is left.
-    fn revoke_above(&self, limit: u32) {
+    pub(super) fn revoke_above(&self, limit: u32) {
         while self.update(|word| (word.occupied() > limit).then(|| word.unreserve()).flatten()).is_some() {}
     }
 }

@@ -69,7 +69,7 @@ impl Gate {
 
     /// Whether there is nobody to go on with; then the fast path is as it should be.
     pub(super) fn is_settled(&self, queue: &Queue) -> bool {
-        let may_go_on = queue.may_go_on(self.limit.load(Ordering::Relaxed), self.load().occupied());
+        let may_go_on = queue.may_go_on(self.allowed(queue), self.load().occupied());
         if !may_go_on {
             self.settle(queue);
         }
@@ -77,7 +77,7 @@ impl Gate {
     }
 
     fn grant_one(&self, queue: &mut Queue, back: u32) -> Granted {
-        let limit = self.limit.load(Ordering::Relaxed);
+        let limit = self.allowed(queue);
         let word = self.load();
         let Some(turn) = queue.next_turn(limit, word.occupied() - back) else {
             let in_flight = if back > 0 { self.take_back(back).in_flight() - back } else { word.in_flight() };

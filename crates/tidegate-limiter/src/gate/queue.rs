@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::answers::Answers;
 use super::fair::{FlowId, Flows, PLAIN};
 use super::nodes::{By, Ends, Kind, NONE, Node, Nodes, Ticket};
+use super::shadow::WouldHave;
 use super::sojourn::Sojourn;
 use crate::{OverloadReason, Overloaded, Priority};
 
@@ -23,7 +24,7 @@ pub(crate) enum QueueLimit {
 }
 
 /// How the bounded queue protects itself.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct QueueConfig {
     pub(crate) limit: QueueLimit,
     /// Sojourn target and interval.
@@ -49,6 +50,8 @@ pub(super) struct Queue {
     pub(super) is_braked: bool,
     pub(super) is_closed: bool,
     pub(super) is_undriven: bool,
+    /// Whether nobody is made to wait, and what is let through above the limit is only counted.
+    pub(super) is_shadow: bool,
     /// Whether the limit (not the brake) made a caller wait since the last observation.
     pub(super) held_back: bool,
     nodes: Nodes,
@@ -66,6 +69,7 @@ pub(super) struct Queue {
     sojourn: Option<Sojourn>,
     /// Permits that come back in a second while calls wait, if known.
     pub(super) pace: Option<f64>,
+    pub(super) would_have: WouldHave,
 }
 
 /// The flow of the line that goes before all flows, and of those who want no permits.
@@ -102,8 +106,27 @@ impl Queue {
             is_braked: false,
             is_closed: false,
             is_undriven: false,
+            is_shadow: false,
             held_back: false,
             driver: None,
+            would_have: WouldHave::default(),
+        }
+    }
+
+    /// Other bounds from `now` on, in nanoseconds since the limiter was built. Nobody who waits is refused for it.
+    pub(super) fn configure(&mut self, config: QueueConfig, now: u64) {
+        self.limit = config.limit;
+        let had_none = self.sojourn.is_none();
+        self.sojourn = config.sojourn.map(|(target, interval)| Sojourn::new(target, interval));
+        if had_none && self.sojourn.is_some() {
+            // Nobody asked when they came.
+            for head in self.ages.map(|line| line.head) {
+                let mut index = head;
+                while index != NONE {
+                    self.nodes.get(index).since = now;
+                    index = self.nodes.next(By::Age, index);
+                }
+            }
         }
     }
 
@@ -378,7 +401,7 @@ impl Queue {
         self.bounded > 0 && self.bounded >= self.places(limit)
     }
 
-    fn places(&self, limit: u32) -> u32 {
+    pub(super) fn places(&self, limit: u32) -> u32 {
         match self.limit {
             QueueLimit::Fixed(places) => places,
             QueueLimit::PerPermit(places) => places.saturating_mul(limit),
@@ -450,7 +473,7 @@ impl Queue {
     }
 }
 
-fn time_for(permits: u64, pace: f64) -> Duration {
+pub(super) fn time_for(permits: u64, pace: f64) -> Duration {
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     let seconds = permits as f64 / pace;
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)

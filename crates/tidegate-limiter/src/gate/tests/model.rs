@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use tidegate_core::MAX_LIMIT;
+
 use super::super::queue::{QueueConfig, QueueLimit};
 use super::super::sojourn::Sojourn;
-use super::super::{Kind, Line};
+use super::super::{Kind, Line, WouldHave};
 use super::shares::{Name, Shares};
 use crate::{Class, OverloadReason, Overloaded, Priority};
 
@@ -81,6 +83,8 @@ pub(super) struct Model {
     aged: u32,
     pub(super) is_braked: bool,
     pub(super) is_closed: bool,
+    pub(super) is_shadow: bool,
+    pub(super) would_have: WouldHave,
     pub(super) pace: Option<f64>,
     places: QueueLimit,
     sojourn: Option<Sojourn>,
@@ -100,6 +104,8 @@ impl Model {
             aged: 0,
             is_braked: false,
             is_closed: false,
+            is_shadow: false,
+            would_have: WouldHave::default(),
             pace: None,
             places: config.limit,
             sojourn: config.sojourn.map(|(target, interval)| Sojourn::new(target, interval)),
@@ -129,12 +135,16 @@ impl Model {
         self.free_places() == 0
     }
 
-    pub(super) fn free_places(&self) -> usize {
+    fn places(&self) -> usize {
         let places = match self.places {
             QueueLimit::Fixed(places) => places,
             QueueLimit::PerPermit(places) => places * self.limit,
         };
-        (places as usize).saturating_sub(self.bounded())
+        places as usize
+    }
+
+    pub(super) fn free_places(&self) -> usize {
+        self.places().saturating_sub(self.bounded())
     }
 
     pub(super) fn bounded(&self) -> usize {
@@ -144,6 +154,20 @@ impl Model {
     /// Whether the fast path is open.
     pub(super) fn is_open(&self) -> bool {
         !self.is_braked && !self.is_closed && self.queued() == 0
+    }
+
+    /// How many permits may be out or reserved.
+    pub(super) fn allowed(&self) -> u32 {
+        if self.is_shadow { MAX_LIMIT } else { self.limit }
+    }
+
+    /// Counts a call that got in, if it is above the limit.
+    fn note_would(&mut self, is_refused: impl FnOnce(&Self, u32) -> bool) {
+        let ahead = self.occupied().saturating_sub(self.limit);
+        if !self.is_shadow || ahead == 0 {
+            return;
+        }
+        if is_refused(self, ahead) { self.would_have.refused += 1 } else { self.would_have.waited += 1 }
     }
 
     fn take(&mut self, kind: Kind, permits: u32) {
@@ -161,7 +185,7 @@ impl Model {
 
     /// Takes for a caller at hand, who may revoke reservations that stood at the driver's last look.
     fn take_at_hand(&mut self, kind: Kind, permits: u32) -> bool {
-        let lacking = (self.occupied() + permits).saturating_sub(self.limit);
+        let lacking = (self.occupied() + permits).saturating_sub(self.allowed());
         let is_in = lacking <= self.reserved.min(self.aged);
         if is_in {
             self.reserved -= lacking;
@@ -172,11 +196,17 @@ impl Model {
     }
 
     pub(super) fn try_enter(&mut self) -> Outcome {
-        if self.is_open() && self.take_at_hand(Kind::Permit, 1) { Outcome::In(1) } else { self.turn_away() }
+        if !self.is_open() || !self.take_at_hand(Kind::Permit, 1) {
+            return self.turn_away();
+        }
+        self.note_would(|_, _| true);
+        Outcome::In(1)
     }
 
     pub(super) fn try_enter_class(&mut self, class: &Class) -> Outcome {
-        self.take_class(class).unwrap_or_else(|| self.turn_away())
+        let Some(taken) = self.take_class(class) else { return self.turn_away() };
+        self.note_would(|_, _| true);
+        taken
     }
 
     fn turn_away(&self) -> Outcome {
@@ -199,6 +229,7 @@ impl Model {
         let is_first = line == Line::First;
         let is_next = if is_first { !self.is_braked && !self.first_waits() } else { self.is_open() };
         if is_next && self.take_at_hand(kind, 1) {
+            self.note_would(|_, _| false);
             return Outcome::In(1);
         }
         if self.is_closed && !is_first && kind == Kind::Permit {
@@ -210,6 +241,11 @@ impl Model {
 
     pub(super) fn enter_class(&mut self, id: u32, class: &Class, now: u64, left: Option<u64>) -> Outcome {
         if let Some(outcome) = self.take_class(class) {
+            self.note_would(|model, ahead| {
+                let wait = model.time_for(ahead.into());
+                let is_late = wait.zip(left).is_some_and(|(wait, left)| wait.as_nanos() > u128::from(left));
+                ahead as usize > model.places() || is_late
+            });
             return outcome;
         }
         let name = Name::of(class);
@@ -336,13 +372,35 @@ impl Model {
 
     pub(super) fn set_limit(&mut self, limit: u32) {
         self.limit = limit;
-        self.reserved = self.reserved.min(limit.saturating_sub(self.in_flight));
+        self.revoke();
+        self.serve();
+    }
+
+    fn revoke(&mut self) {
+        self.reserved = self.reserved.min(self.allowed().saturating_sub(self.in_flight));
+    }
+
+    pub(super) fn set_shadow(&mut self, on: bool) {
+        self.is_shadow = on;
+        self.is_braked &= !on;
+        self.revoke();
+        self.serve();
+    }
+
+    pub(super) fn set_queue(&mut self, config: QueueConfig, now: u64) {
+        self.places = config.limit;
+        if self.sojourn.is_none() && config.sojourn.is_some() {
+            for waiter in self.waiters.iter_mut().filter(|waiter| waiter.bounded_priority().is_some()) {
+                waiter.since = now;
+            }
+        }
+        self.sojourn = config.sojourn.map(|(target, interval)| Sojourn::new(target, interval));
         self.serve();
     }
 
     pub(super) fn set_brake(&mut self, on: bool) {
-        self.is_braked = on;
-        if on {
+        self.is_braked = on && !self.is_shadow;
+        if self.is_braked {
             self.reserved = 0;
         }
         self.serve();
@@ -379,7 +437,7 @@ impl Model {
     fn serve(&mut self) {
         while let Some(id) = self.next_turn() {
             let Waiter { kind, place, wanted, .. } = *self.waiter(id);
-            let permits = wanted.min(self.limit);
+            let permits = wanted.min(self.allowed());
             let is_compared = self.bounded() > 0;
             self.leave(id, State::Granted { permits, look: self.look });
             self.take(kind, permits);
@@ -408,7 +466,7 @@ impl Model {
     }
 
     fn next_turn(&mut self) -> Option<u32> {
-        if self.is_braked || self.queued() == 0 || self.occupied() >= self.limit {
+        if self.is_braked || self.queued() == 0 || self.occupied() >= self.allowed() {
             return None;
         }
         let first = self.next_waiting(|waiter| waiter.place == Place::First);
@@ -419,11 +477,12 @@ impl Model {
             Some(id) => id,
             None if self.bounded() == 0 => self.next_of(Name::Plain),
             None => {
-                let name = self.shares.next(self.limit, self.occupied())?;
+                let name = self.shares.next(self.allowed(), self.occupied())?;
                 self.next_of(name)
             }
         };
-        let fits = self.occupied() + self.waiter(id).wanted.min(self.limit) <= self.limit;
+        let allowed = self.allowed();
+        let fits = self.occupied() + self.waiter(id).wanted.min(allowed) <= allowed;
         self.pledged = (!fits).then_some(id);
         fits.then_some(id)
     }
@@ -438,7 +497,7 @@ impl Model {
     /// How many permits the pledged call lacks.
     pub(super) fn pledged_lacks(&self) -> Option<u32> {
         let pledged = self.waiters.iter().find(|waiter| Some(waiter.id) == self.pledged)?;
-        Some((self.occupied() + pledged.wanted.min(self.limit)).saturating_sub(self.limit))
+        Some((self.occupied() + pledged.wanted.min(self.allowed())).saturating_sub(self.allowed()))
     }
 
     fn time_for(&self, permits: u64) -> Option<Duration> {

@@ -26,6 +26,9 @@ pub(super) enum Op {
     Claim,
     Limit(u32),
     Brake(bool),
+    Shadow(bool),
+    /// Other bounds of the queue.
+    Queue(QueueConfig),
     /// A look of the driver so many nanoseconds after the last one.
     Look(u64),
     Pace(Option<f64>),
@@ -69,6 +72,8 @@ pub(super) fn op(weights: Weights) -> impl Strategy<Value = Op> {
         3 => Just(Op::Claim),
         4 => (1..7_u32).prop_map(Op::Limit),
         2 => prop::bool::weighted(0.3).prop_map(Op::Brake),
+        2 => prop::bool::weighted(0.3).prop_map(Op::Shadow),
+        1 => config().prop_map(Op::Queue),
         4 => (0..50 * MS).prop_map(Op::Look),
         1 => pace.prop_map(Op::Pace),
         weights.close => Just(Op::Close),

@@ -75,7 +75,7 @@ impl Pair {
         self.hear_of_room(op, was_full);
         self.check();
         let now = self.model.occupied();
-        assert!(now <= occupied.max(self.model.limit), "admitted above the limit");
+        assert!(now <= occupied.max(self.model.allowed()), "admitted above the limit");
         if pledged.is_some() && self.model.pledged == pledged && lacks > Some(0) && !first_waits {
             assert!(now <= occupied, "somebody passed a wide call whose turn it was");
         }
@@ -99,6 +99,14 @@ impl Pair {
             Op::Brake(on) => {
                 self.gate.set_brake(on);
                 self.model.set_brake(on);
+            }
+            Op::Shadow(on) => {
+                self.gate.set_shadow(on);
+                self.model.set_shadow(on);
+            }
+            Op::Queue(config) => {
+                self.gate.set_queue(config, self.now);
+                self.model.set_queue(config, self.now);
             }
             Op::Look(after) => {
                 self.now += after;
@@ -335,7 +343,8 @@ impl Pair {
             let is_answered = state != Some(State::Waiting);
             assert_eq!(held.woken.0.load(Ordering::Relaxed), u32::from(is_answered), "woken, {state:?}");
         }
-        let free = seen.limit.saturating_sub(seen.in_flight + seen.reserved);
+        assert_eq!((seen.is_shadow, seen.would_have), (model.is_shadow, model.would_have));
+        let free = model.allowed().saturating_sub(seen.in_flight + seen.reserved);
         if free > 0 && seen.queued > 0 && !seen.is_braked && !seen.is_closed {
             assert!(
                 model.pledged_lacks() > Some(0),
