@@ -25,8 +25,16 @@
 //! assert_eq!(decision.reason, Reason::NoEvidence); // nothing happened, so nothing is decided
 //! # Ok::<(), tidegate_core::ConfigError>(())
 //! ```
+//!
+//! # Features
+//!
+//! `serde` lets settings be read and written, with times as text (`100ms`); `schema` adds their JSON schema. Without them
+//! the crate stands on the standard library alone.
 
 mod decision;
+#[cfg(feature = "serde")]
+#[doc(hidden)]
+pub mod duration_text;
 mod error;
 mod error_chain;
 mod evidence;

@@ -31,6 +31,16 @@ const TICK_MAX: Duration = Duration::from_secs(1);
 /// assert_eq!(fault.to_string(), "law.limit is 0, allowed is 1 to 1048575; tick is 2s, allowed is 10ms to 1s");
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(description = "Every setting of a limiter but its name and its pool.")
+)]
 #[non_exhaustive]
 pub struct Settings {
     /// How the limit is found. Default: `pool_aimd`, from the pool's wait and its free connections, which needs no tuning.
@@ -41,6 +51,8 @@ pub struct Settings {
     ///
     /// It bounds the reaction, not the pace of the law, which decides by rounds of work: above 500 ms the reaction to a slow
     /// database is late.
+    #[cfg_attr(feature = "serde", serde(with = "tidegate_core::duration_text"))]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "tidegate_core::duration_text::schema"))]
     pub tick: Duration,
     /// The bounded queue, in which calls with a class wait.
     pub queue: QueueSettings,
@@ -59,6 +71,8 @@ impl Default for Settings {
 
 /// Whether a limiter holds calls back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum Mode {
     /// Calls wait, and are refused, as the limit says. The default: it is what a limiter is for.

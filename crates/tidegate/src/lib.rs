@@ -46,6 +46,8 @@
 //! | `tower` | `LimitLayer`, `QueueLayer`, `ShedLayer`, `ServiceBuilderExt`, `classify_elapsed` | yes |
 //! | `sqlx` | `MeteredPool`, `classify_sqlx`, `classify_sqlx_chain`, for the drivers your own sqlx features bring | yes |
 //! | `tower` and `sqlx` | `classify_error`, `classify_box_error`, which know both timeouts and sqlx | yes |
+//! | `serde` | `Settings` as TOML, JSON or anything else serde knows | no |
+//! | `schema` | the JSON schema of `Settings` | no |
 //! | `postgres`, `mysql`, `sqlite` | `sqlx` with sqlx's driver of that name | no |
 //!
 //! Features add names; none changes what another does, but for one case: MySQL's own error numbers are known to

@@ -4,18 +4,36 @@ use crate::BuildError;
 
 /// The control law of a limiter, with its settings.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)
+)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum LawSettings {
-    /// From the pool's wait and its free connections; see [`PoolAimd`]. It needs a pool.
+    /// From the pool's wait and its free connections; it needs a pool.
     PoolAimd(PoolAimdConfig),
     /// One limit for ever.
     Fixed {
         /// The limit, in permits: 1 to 1,048,575. No default: nobody but you knows it.
+        #[cfg_attr(feature = "schema", schemars(range(min = 1, max = tidegate_core::MAX_LIMIT)))]
         limit: u32,
     },
-    /// A law of your own, given as a value with [`LimiterBuilder::law`](crate::LimiterBuilder::law); its settings are its own
-    /// matter.
+    /// A law of your own, given to the builder as a value; its settings are its own matter.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "nothing_more"))]
     Custom,
+}
+
+/// Serde lets whatever stands beside the tag of a variant without fields pass.
+#[cfg(feature = "serde")]
+fn nothing_more<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Nothing {}
+
+    let Nothing {} = serde::Deserialize::deserialize(deserializer)?;
+    Ok(())
 }
 
 impl Default for LawSettings {

@@ -8,9 +8,15 @@ const PLACES_MAX: u32 = 1_000_000;
 const SOJOURN_MIN: Duration = Duration::from_millis(1);
 const SOJOURN_MAX: Duration = Duration::from_hours(1);
 
-/// The bounded queue, in which calls with a class wait. What [`Limiter::acquire`](crate::Limiter::acquire) and the
-/// reservations of services wait in has no bound.
+/// The bounded queue, in which calls with a class wait. What `Limiter::acquire` and the reservations of services
+/// wait in has no bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct QueueSettings {
     /// How many calls may wait for each permit of the limit: 1 to 1,000,000. Default 100, which lets a fan-out of a thousand
@@ -18,11 +24,15 @@ pub struct QueueSettings {
     ///
     /// The queue follows the limit, so a call that is let into it waits at most so many turns, whatever the limit is. Lower
     /// it where a caller would rather hear "no" soon: a call of 20 ms behind 100 turns waits 2 s.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = PLACES_MAX)))]
     pub places_per_permit: u32,
     /// How many calls may wait, whatever the limit is: 1 to 1,000,000. Where it is given it stands in place of
     /// `places_per_permit`. Default: not given, since a queue that follows the limit bounds the wait.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = PLACES_MAX)))]
     pub places: Option<u32>,
     /// Refuses calls from a queue that does not clear. Default: off, because calls of a batch are willing to wait.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub sojourn: Option<SojournSettings>,
 }
 
@@ -34,11 +44,17 @@ pub struct QueueSettings {
 ///
 /// Use it where callers are many, independent, and gone after a while, as users of a page are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SojournSettings {
     /// The wait that is accepted: 1 ms to 1 h. No default; a tenth of the callers' patience is right.
+    #[cfg_attr(feature = "serde", serde(with = "tidegate_core::duration_text"))]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "tidegate_core::duration_text::schema"))]
     pub target: Duration,
     /// How long the wait may be longer before calls are refused: `target` to 1 h. No default; the callers' patience is right.
+    #[cfg_attr(feature = "serde", serde(with = "tidegate_core::duration_text"))]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "tidegate_core::duration_text::schema"))]
     pub interval: Duration,
 }
 

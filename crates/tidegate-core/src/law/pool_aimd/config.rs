@@ -13,28 +13,40 @@ use crate::{ConfigChecks, ConfigError, MAX_LIMIT};
 /// # Ok::<(), tidegate_core::ConfigError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PoolAimdConfig {
     /// The lowest limit the law may reach, in permits: 1 to `max_limit`. Default 1: with less nothing would run and nothing
     /// would be seen.
     ///
     /// Raising it keeps more work running against a pool that is short of connections.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = MAX_LIMIT)))]
     pub min_limit: u32,
     /// The highest limit the law may reach, in permits: `min_limit` to 1,048,575. Default: 100 times the pool's size, which
     /// is no bound for calls that mostly think.
     ///
     /// Lower it to bound memory or another resource the calls use.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = MAX_LIMIT)))]
     pub max_limit: Option<u32>,
     /// The limit before there is evidence, in permits: `min_limit` to `max_limit`. Default: half the pool, which one query a
     /// call cannot overfill, and at most 20.
     ///
     /// It matters for the first second only.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = MAX_LIMIT)))]
     pub initial_limit: Option<u32>,
     /// The most connections one call holds *while it waits for another one*: 1 to the pool's size. Default 1: no call does.
     ///
     /// With c of 2 or more, calls can lock each other out of the pool for ever; at most ⌊(max − 1)/(c − 1)⌋ of them at once
     /// leaves one a connection to finish with, and the limit never exceeds that. Queries of one call that run at the same
     /// time do not count: none of them waits for another one's connection.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub connections_per_call: u32,
 }
 

@@ -1,0 +1,7 @@
+//! Settings as text: what is written is read back, and what makes no sense is refused.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod read;
+mod round_trip;
+mod schema;

@@ -1,0 +1,73 @@
+//! Whatever the settings, their text says them all.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tidegate_core::PoolAimdConfig;
+use tidegate_limiter::{LawSettings, Mode, QueueSettings, Settings, SojournSettings};
+
+fn time() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        4 => (0..10_000_u64).prop_map(Duration::from_millis),
+        1 => any::<u64>().prop_map(Duration::from_nanos),
+        1 => (0..u64::from(u32::MAX)).prop_map(Duration::from_secs),
+    ]
+}
+
+fn pool_aimd() -> impl Strategy<Value = LawSettings> {
+    let some = || prop::option::of(any::<u32>());
+    (any::<u32>(), some(), some(), any::<u32>()).prop_map(|(min, max, initial, connections)| {
+        let mut config = PoolAimdConfig::default();
+        (config.min_limit, config.max_limit) = (min, max);
+        (config.initial_limit, config.connections_per_call) = (initial, connections);
+        LawSettings::PoolAimd(config)
+    })
+}
+
+fn law() -> impl Strategy<Value = LawSettings> {
+    prop_oneof![
+        3 => pool_aimd(),
+        1 => any::<u32>().prop_map(|limit| LawSettings::Fixed { limit }),
+        1 => Just(LawSettings::Custom),
+    ]
+}
+
+prop_compose! {
+    fn queue()(
+        places_per_permit in any::<u32>(),
+        places in prop::option::of(any::<u32>()),
+        sojourn in prop::option::of((time(), time())),
+    ) -> QueueSettings {
+        let mut queue = QueueSettings::default();
+        (queue.places_per_permit, queue.places) = (places_per_permit, places);
+        queue.sojourn = sojourn.map(|(target, interval)| SojournSettings::new(target, interval));
+        queue
+    }
+}
+
+prop_compose! {
+    pub(crate) fn settings()(
+        law in law(),
+        mode in prop_oneof![Just(Mode::Enforce), Just(Mode::Shadow)],
+        tick in time(),
+        queue in queue(),
+    ) -> Settings {
+        let mut settings = Settings::default();
+        (settings.law, settings.mode, settings.tick, settings.queue) = (law, mode, tick, queue);
+        settings
+    }
+}
+
+proptest! {
+    #[test]
+    fn toml_says_it_all(settings in settings()) {
+        let text = toml::to_string(&settings).unwrap();
+        prop_assert_eq!(toml::from_str::<Settings>(&text).unwrap(), settings, "{}", text);
+    }
+
+    #[test]
+    fn json_says_it_all(settings in settings()) {
+        let text = serde_json::to_string(&settings).unwrap();
+        prop_assert_eq!(serde_json::from_str::<Settings>(&text).unwrap(), settings, "{}", text);
+    }
+}
