@@ -1,3 +1,5 @@
+mod held_to;
+
 use std::time::Duration;
 
 /// What one tick of a law looks at.

@@ -30,6 +30,14 @@ pub trait ControlLaw: Debug + Send + 'static {
     /// `now` never goes backwards between two ticks.
     fn tick(&mut self, now: Timestamp, evidence: &Evidence) -> Decision;
 
+    /// Goes on from another limit, which was set from outside at `now`: by hand, or by the law that this one follows.
+    ///
+    /// What happened before `now` is no evidence about it, so a law that measures over time begins anew. The law keeps to its
+    /// own bounds: [`limit`](Self::limit) says what has come of it. A law that does not override this stays where it is.
+    fn set_limit(&mut self, now: Timestamp, limit: u32) {
+        let _ = (now, limit);
+    }
+
     /// The brake: whether no new work at all should be admitted just now, whatever the limit.
     ///
     /// It is asked more often than the law ticks, so it only looks.

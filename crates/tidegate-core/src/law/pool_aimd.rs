@@ -503,6 +503,15 @@ impl ControlLaw for PoolAimd {
         Decision { from, to: self.limit(), reason, bound: self.effective().1, terms }
     }
 
+    fn set_limit(&mut self, now: Timestamp, limit: u32) {
+        // What was learned of the calls stays; a ceiling would hold the new limit down.
+        self.ceiling = Ceiling::new(&self.constants);
+        self.set(f64::from(limit), &Demand::default());
+        self.was_above = false;
+        self.unproven = Duration::ZERO;
+        self.last_tick = now;
+    }
+
     fn brakes(&self, pool: &PoolEvidence) -> bool {
         let allowed = pool.reading.acquire_timeout.mul_f64(self.constants.brake_share);
         pool.oldest_pending > allowed

@@ -2,6 +2,7 @@
 
 mod given_up;
 mod residence;
+mod set_by_hand;
 mod throughput;
 
 use super::*;

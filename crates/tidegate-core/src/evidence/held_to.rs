@@ -1,0 +1,195 @@
+//! What evidence would have been under a limit that was not enforced.
+
+use std::time::Duration;
+
+use super::{Demand, Evidence, PoolEvidence};
+
+/// Which shares of what happened would have happened under the limit, 0 to 1.
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    /// Of the waiting in the pool.
+    waiting: f64,
+    /// Of all that those calls do which do not wait in the pool.
+    running: f64,
+}
+
+impl Evidence {
+    /// What this evidence of one tick of length `span` would have been with at most `limit` permits out.
+    ///
+    /// For a law whose limit is not enforced, so that it does not take for its own doing what it would have prevented.
+    /// The calls above the limit would have stood in the limiter's queue instead. Those are, first, the ones that wait in the
+    /// pool, where they get nothing done either: what gets done stays the same. If there are more, the rest of the calls get
+    /// proportionally less done.
+    ///
+    /// So it knows nothing of a database that gets more done with fewer connections, and of a call that holds several
+    /// connections it counts only one.
+    #[must_use]
+    pub fn held_to(&self, limit: u32, span: Duration) -> Self {
+        let excess = self.demand.in_flight.saturating_sub(limit);
+        let kept = self.kept(f64::from(excess), span);
+        let timeouts = self.pool.map_or(0, |pool| pool.activity.timeouts);
+        Self {
+            demand: self.demand.held_to(limit, excess, timeouts, kept),
+            pool: self.pool.map(|pool| pool.held_to(kept)),
+        }
+    }
+
+    fn kept(&self, excess: f64, span: Duration) -> Kept {
+        let in_flight = f64::from(self.demand.in_flight);
+        let waiting = self.pool.map_or(0.0, |pool| {
+            if span.is_zero() {
+                f64::from(pool.pending)
+            } else {
+                pool.activity.pending_time.as_secs_f64() / span.as_secs_f64()
+            }
+        });
+        let waiting = waiting.min(in_flight);
+        let queued_instead = waiting.min(excess);
+        Kept {
+            waiting: share_left(queued_instead, waiting),
+            running: share_left(excess - queued_instead, in_flight - waiting),
+        }
+    }
+}
+
+impl Demand {
+    fn held_to(&self, limit: u32, excess: u32, timeouts: u64, kept: Kept) -> Self {
+        let timed_out = self.overloads.min(timeouts);
+        let overloads = scale(timed_out, kept.waiting) + scale(self.overloads - timed_out, kept.running);
+        Self {
+            in_flight: self.in_flight.min(limit),
+            in_flight_peak: self.in_flight_peak.min(limit),
+            queued: self.queued.saturating_add(excess),
+            held_back: self.held_back || self.in_flight_peak > limit,
+            completed: scale(self.completed, kept.running),
+            overloads,
+            abandoned: scale(self.abandoned, kept.running),
+            abandoned_calls: scale(self.abandoned_calls, kept.running),
+            abandoned_time: self.abandoned_time.mul_f64(kept.running),
+        }
+    }
+}
+
+impl PoolEvidence {
+    fn held_to(&self, kept: Kept) -> Self {
+        let mut pool = *self;
+        let held = scale_u32(self.held, kept.running);
+        pool.reading.idle = self.reading.idle.saturating_add(self.held - held).min(self.reading.open);
+        pool.held = held;
+        pool.pending = scale_u32(self.pending, kept.waiting);
+        pool.oldest_pending = self.oldest_pending.mul_f64(kept.waiting);
+        let activity = &mut pool.activity;
+        for waited in [&mut activity.timeouts, &mut activity.cancelled] {
+            *waited = scale(*waited, kept.waiting);
+        }
+        for waited in [&mut activity.pending_time, &mut activity.wait] {
+            *waited = waited.mul_f64(kept.waiting);
+        }
+        for done in [&mut activity.requests, &mut activity.grants, &mut activity.returns] {
+            *done = scale(*done, kept.running);
+        }
+        for held in [&mut activity.held_time, &mut activity.use_time] {
+            *held = held.mul_f64(kept.running);
+        }
+        pool
+    }
+}
+
+fn share_left(less: f64, whole: f64) -> f64 {
+    if whole > 0.0 { (1.0 - less / whole).clamp(0.0, 1.0) } else { 1.0 }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share, 0 to 1, of a count is no more than the count"
+)]
+fn scale(count: u64, share: f64) -> u64 {
+    ((count as f64 * share).round() as u64).min(count)
+}
+
+fn scale_u32(count: u32, share: f64) -> u32 {
+    u32::try_from(scale(count.into(), share)).unwrap_or(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::PoolReading;
+
+    const TICK: Duration = Duration::from_millis(100);
+
+    /// So many calls out on a pool of 20, of which some wait for a connection and 20 hold one.
+    fn busy(in_flight: u32, pending: u32) -> Evidence {
+        let mut evidence = Evidence::default();
+        evidence.demand =
+            Demand { in_flight, in_flight_peak: in_flight, completed: 100, ..Demand::default() };
+        let mut pool = PoolEvidence {
+            reading: PoolReading::new(20, 20, 0, Duration::from_secs(5)),
+            pending,
+            held: 20,
+            oldest_pending: Duration::from_secs(2),
+            ..PoolEvidence::default()
+        };
+        pool.activity.pending_time = TICK * pending;
+        pool.activity.held_time = TICK * 20;
+        pool.activity.timeouts = 4;
+        pool.activity.grants = 100;
+        pool.activity.returns = 100;
+        evidence.pool = Some(pool);
+        evidence
+    }
+
+    #[test]
+    fn under_a_limit_that_is_not_reached_nothing_changes() {
+        assert_eq!(busy(40, 20).held_to(40, TICK), busy(40, 20));
+        assert_eq!(busy(40, 20).held_to(u32::MAX, TICK), busy(40, 20));
+    }
+
+    #[test]
+    fn calls_that_wait_in_the_pool_go_to_the_queue_first_and_all_else_goes_on() {
+        let held = busy(40, 20).held_to(25, TICK);
+        let pool = held.pool.unwrap();
+        assert_eq!((held.demand.in_flight, held.demand.queued, held.demand.held_back), (25, 15, true));
+        assert_eq!((pool.pending, pool.held, pool.activity.timeouts), (5, 20, 1));
+        assert_eq!(pool.oldest_pending, Duration::from_millis(500));
+        assert_eq!((held.demand.completed, pool.activity.returns, pool.reading.idle), (100, 100, 0));
+    }
+
+    #[test]
+    fn below_the_pools_size_there_are_free_connections_and_less_gets_done() {
+        let held = busy(40, 20).held_to(10, TICK);
+        let pool = held.pool.unwrap();
+        assert_eq!((pool.pending, pool.held, pool.reading.idle, pool.activity.timeouts), (0, 10, 10, 0));
+        assert_eq!((held.demand.completed, pool.activity.grants), (50, 50));
+        assert_eq!(pool.oldest_pending, Duration::ZERO);
+        assert_eq!(pool.activity.held_time, TICK * 10);
+    }
+
+    #[test]
+    fn a_timeout_reported_by_its_call_is_one_of_the_pools() {
+        let mut evidence = busy(40, 20);
+        evidence.demand.overloads = 6;
+        // 4 of the 6 are timeouts and go with the waiting; 2 are the database's own.
+        assert_eq!(evidence.held_to(20, TICK).demand.overloads, 2);
+    }
+
+    #[test]
+    fn without_a_pool_calls_that_run_are_taken_away() {
+        let mut evidence = busy(40, 0);
+        evidence.pool = None;
+        let held = evidence.held_to(10, TICK);
+        assert_eq!((held.demand.in_flight, held.demand.queued, held.demand.completed), (10, 30, 25));
+        assert_eq!(Evidence::default().held_to(1, Duration::ZERO), Evidence::default());
+    }
+
+    #[test]
+    fn figures_that_contradict_each_other_do_no_harm() {
+        let mut evidence = busy(3, 500);
+        evidence.demand.in_flight_peak = u32::MAX;
+        let held = evidence.held_to(1, Duration::from_nanos(1));
+        assert_eq!(held.demand.in_flight, 1);
+        assert!(held.pool.unwrap().pending < 500);
+    }
+}
