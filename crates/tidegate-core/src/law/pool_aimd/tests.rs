@@ -539,7 +539,7 @@ fn the_limit_is_never_above_a_hundred_times_the_pool() {
 
 #[test]
 fn calls_that_hold_several_connections_never_exceed_the_deadlock_free_ceiling() {
-    let check = |connections, limit| {
+    let check = |connections, limit: u32| {
         let config = PoolAimdConfig::default().connections_per_call(connections).initial_limit(2);
         let mut bench = Bench::new(config);
         for _ in 0..10 {
