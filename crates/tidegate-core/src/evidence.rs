@@ -65,6 +65,10 @@ pub struct PoolReading {
     pub open: u32,
     /// Open connections that nobody uses.
     pub idle: u32,
+    /// Connections that the pool may keep open while nobody uses them.
+    pub idle_max: u32,
+    /// Connections that the pool keeps open although nobody uses them.
+    pub idle_min: u32,
     /// How long the pool lets a caller wait before it gives up on it.
     pub acquire_timeout: Duration,
 }
@@ -74,10 +78,20 @@ impl PoolReading {
     ///
     /// An idle count above the open count is read as 0, not as "all idle": a pool that briefly counts below zero
     /// (sqlx 0.9.0 shows 2⁶⁴−1) is a pool whose last idle connection was just taken.
+    /// The pool is taken for one that may keep every connection open, and none for certain, until its
+    /// [`idle_bounds`](Self::idle_bounds) are said.
     #[must_use]
     pub const fn new(max: u32, open: u32, idle: u32, acquire_timeout: Duration) -> Self {
         let idle = if idle > open { 0 } else { idle };
-        Self { max, open, idle, acquire_timeout }
+        Self { max, open, idle, idle_max: max, idle_min: 0, acquire_timeout }
+    }
+
+    /// The least and the most connections that the pool keeps open while nobody uses them. No law looks at them.
+    #[must_use]
+    pub const fn idle_bounds(mut self, least: u32, most: u32) -> Self {
+        self.idle_min = least;
+        self.idle_max = most;
+        self
     }
 
     /// Connections lent out, or being opened for somebody.
@@ -106,6 +120,9 @@ pub struct PoolActivity {
     pub grants: u64,
     /// Acquires that the pool gave up on.
     pub timeouts: u64,
+    /// Of those, the acquires that had no need to wait in line: the connection that was to be opened for them was not
+    /// opened in time. The server has no room for it (which a pool may retry in silence), or does not answer.
+    pub connect_timeouts: u64,
     /// Acquires whose caller went away while waiting.
     pub cancelled: u64,
     /// Acquires that failed because the server had no room for another connection.
@@ -134,6 +151,7 @@ impl PoolActivity {
             requests: self.requests.saturating_sub(earlier.requests),
             grants: self.grants.saturating_sub(earlier.grants),
             timeouts: self.timeouts.saturating_sub(earlier.timeouts),
+            connect_timeouts: self.connect_timeouts.saturating_sub(earlier.connect_timeouts),
             cancelled: self.cancelled.saturating_sub(earlier.cancelled),
             refused: self.refused.saturating_sub(earlier.refused),
             failures: self.failures.saturating_sub(earlier.failures),

@@ -137,7 +137,7 @@ impl LimiterBuilder {
     /// If the driver ends before the limiter, because the runtime is shut down or the law or the probe panics, the limit stays
     /// as it is, the brake is off, and ready services that are not called keep their permits.
     ///
-    /// Install the `metrics` recorder before: the handles are made here, and a handle made earlier records nothing.
+    /// A `metrics` recorder may be installed before or after: what happens once it is there is recorded.
     ///
     /// # Errors
     ///

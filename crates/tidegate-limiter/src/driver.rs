@@ -11,7 +11,7 @@ use crate::PoolProbe;
 use crate::gate::{Gate, Observation, nanos};
 use crate::limiter::{DECISIONS_KEPT, DecisionRecord, Shared};
 use crate::pace::Pace;
-use crate::telemetry::Tick;
+use crate::telemetry::{Standing, Telling, Tick};
 
 /// Looks at the brake and at idle reservations this often per tick of the law.
 const LOOKS_PER_TICK: u32 = 4;
@@ -23,6 +23,7 @@ pub(crate) struct Driver {
     law: Box<dyn ControlLaw>,
     pool: Option<Arc<dyn PoolProbe>>,
     seen: Seen,
+    telling: Telling,
     pace: Pace,
     /// How long there is between two looks.
     look: Duration,
@@ -67,6 +68,7 @@ impl Driver {
             law,
             pool,
             seen,
+            telling: Telling::default(),
             pace: Pace::default(),
             look: tick / LOOKS_PER_TICK,
         }
@@ -106,7 +108,7 @@ impl Driver {
             let on = self.law.brakes(&pool.read());
             if on != shared.gate.peek().is_braked {
                 shared.gate.set_brake(on);
-                shared.telemetry.brake(&shared.name, on);
+                shared.telemetry.brake(on);
             }
         }
         shared.gate.look(nanos(now.since_start()));
@@ -134,7 +136,7 @@ impl Driver {
         if decision.is_change() {
             remember(&shared, DecisionRecord { at: now, decision });
         }
-        shared.telemetry.tick(&shared.name, &tick, &shared.gate.peek(), &decision);
+        shared.telemetry.tick(now, &tick, &shared.gate.peek(), &decision, &mut self.telling);
         let is_quiet = observation.queued == 0 || observation.is_closed;
         let may_sleep = observation.in_flight == 0 && is_quiet && self.law.is_settled();
         Some(Ticked {
@@ -177,7 +179,8 @@ impl Driver {
         self.seen.in_flight = now.in_flight;
         self.seen.overload = overload;
         self.seen.ignored = ignored;
-        Tick { demand, pool, admitted: u64::from(admitted), ignored: ignored_now }
+        let standing = Standing::default();
+        Tick { demand, pool, admitted: u64::from(admitted), ignored: ignored_now, standing }
     }
 }
 
@@ -203,7 +206,7 @@ impl Drop for Driver {
     fn drop(&mut self) {
         if let Some(shared) = self.shared.upgrade() {
             shared.gate.undriven();
-            shared.telemetry.driver_ended(&shared.name);
+            shared.telemetry.driver_ended();
         }
     }
 }

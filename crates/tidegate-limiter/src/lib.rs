@@ -24,7 +24,9 @@ mod claim;
 mod class;
 mod drain;
 mod driver;
+mod episodes;
 mod error;
+mod flow;
 mod gate;
 mod limiter;
 #[cfg(feature = "test-util")]
@@ -47,6 +49,7 @@ pub use claim::Claim;
 pub use class::{Class, Key, Priority};
 pub use drain::Drain;
 pub use error::BuildError;
+pub use flow::poll_as_call;
 pub use limiter::{DecisionRecord, Limiter};
 #[cfg(feature = "test-util")]
 pub use manual::ManualDriver;

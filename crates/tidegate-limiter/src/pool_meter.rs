@@ -5,37 +5,34 @@
 //! connection is lent.
 //! Both count in their `Drop`, so an acquire that is cancelled, times out or panics is counted like any other.
 
+mod handles;
+mod nested;
 mod waiting;
 
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
 use parking_lot::{Mutex, MutexGuard};
 use tidegate_core::{PoolActivity, PoolEvidence, PoolReading};
 use tokio::time::Instant;
 
+use self::handles::Handles;
+pub(crate) use self::handles::POOL_NAME;
+use self::nested::{Holders, Sites};
 use self::waiting::{Place, Waiting};
-
-/// Histogram, seconds: how long each acquire waited, however it ended.
-pub(crate) const WAIT_TIME: &str = "db.client.connection.wait_time";
-/// Histogram, seconds: how long each connection was lent.
-pub(crate) const USE_TIME: &str = "db.client.connection.use_time";
-/// Counter: acquires that the pool gave up on.
-pub(crate) const TIMEOUTS: &str = "db.client.connection.timeouts";
-/// The label that names the pool on every metric of it.
-pub(crate) const POOL_NAME: &str = "db.client.connection.pool.name";
+use crate::flow::Flow;
+use crate::telemetry::Late;
 
 /// Keeps the counts of one pool: who waits for a connection, who holds one, and what became of each acquire.
 ///
 /// A clone shares all counts.
 ///
-/// The metric handles are made when the meter is built, by the recorder installed at that time: build it after the
-/// recorder, or its histograms go nowhere.
+/// A `metrics` recorder may be installed before or after: what happens once it is there is recorded.
 /// The counts themselves, and so the limiter, need no recorder.
 ///
 /// ```
@@ -61,9 +58,9 @@ pub struct PoolMeter {
 struct Shared {
     name: String,
     counts: Mutex<Counts>,
-    wait_time: Histogram,
-    use_time: Histogram,
-    timeouts: Counter,
+    /// Touched by nested acquires alone.
+    sites: Mutex<Sites>,
+    handles: Late<Handles>,
 }
 
 #[derive(Default)]
@@ -71,6 +68,8 @@ struct Counts {
     waiting: Waiting,
     /// Connections lent out whose return will be seen.
     held: u32,
+    /// Who has those of them that are in the hands of the caller's code.
+    holders: Holders,
     /// Whether a connection was ever lent out whose return will not be seen.
     untracked: bool,
     activity: PoolActivity,
@@ -101,6 +100,27 @@ impl Counts {
 }
 
 impl Shared {
+    #[inline]
+    fn handles(&self) -> &Handles {
+        self.handles.get(|| Handles::new(&self.name))
+    }
+
+    /// A call that holds a connection asks for another.
+    #[cold]
+    fn nested(&self, site: Option<&'static Location<'static>>, now: Instant) {
+        self.handles().nested.increment(1);
+        let is_news = self.sites.lock().is_news(site, now);
+        if is_news {
+            tracing::warn!(
+                target: "tidegate::nested",
+                pool = &*self.name,
+                at = site.map(tracing::field::display),
+                "a call that holds a connection asks for another one: once every connection is held by such calls, none can \
+                 go on; give the first one back before, or say with connections_per_call how many a call holds",
+            );
+        }
+    }
+
     /// Only arithmetic runs under this lock, so it guards sound counts also after a panic.
     fn lock(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock()
@@ -112,15 +132,9 @@ impl PoolMeter {
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         let name = name.into();
-        describe_histogram!(WAIT_TIME, Unit::Seconds, "time from asking the pool to holding a connection");
-        describe_histogram!(USE_TIME, Unit::Seconds, "time from holding a connection to its return");
-        describe_counter!(TIMEOUTS, Unit::Count, "acquires that the pool gave up on");
-        let label = || name.clone();
-        let wait_time = histogram!(WAIT_TIME, POOL_NAME => label());
-        let use_time = histogram!(USE_TIME, POOL_NAME => label());
-        let timeouts = counter!(TIMEOUTS, POOL_NAME => label());
-        let counts = Mutex::default();
-        Self { shared: Arc::new(Shared { name, counts, wait_time, use_time, timeouts }) }
+        let handles = Late::new(|| Handles::new(&name));
+        let (counts, sites) = (Mutex::default(), Mutex::default());
+        Self { shared: Arc::new(Shared { name, counts, sites, handles }) }
     }
 
     /// The name of the pool.
@@ -132,14 +146,32 @@ impl PoolMeter {
     /// An acquire begins: call it as the wait starts, with the pool's figures at that moment.
     #[must_use = "dropping it at once counts a cancelled acquire"]
     pub fn begin(&self, reading: PoolReading) -> PoolWait {
+        self.begin_at(reading, None)
+    }
+
+    /// As [`begin`](Self::begin), and the place in the caller's code that asks, if it is known.
+    ///
+    /// If the call or task that runs now has a connection [in hand](PoolUse::in_hand), the acquire is nested: it is counted,
+    /// and each place is told of in a warning, once while it goes on.
+    #[must_use = "dropping it at once counts a cancelled acquire"]
+    pub fn begin_at(&self, reading: PoolReading, site: Option<&'static Location<'static>>) -> PoolWait {
         let started = Instant::now();
         let mut counts = self.shared.lock();
         counts.integrate(started);
         counts.used = reading.used();
         counts.activity.requests += 1;
+        // Who came before takes the idle connections first, and then the places of those not yet open.
+        let before = counts.waiting.len();
+        let opens = reading.idle <= before && reading.free() > before;
         let place = counts.waiting.push(started);
+        let is_nested = counts.holders.hold_now();
         drop(counts);
-        PoolWait { meter: self.clone(), started, place: Some(place) }
+        // Dropped if foreign code, a recorder or a subscriber, panics.
+        let wait = PoolWait { meter: self.clone(), started, place: Some(place), opens };
+        if is_nested {
+            self.shared.nested(site, started);
+        }
+        wait
     }
 
     /// All counts now, beside the pool's own figures now.
@@ -181,6 +213,8 @@ pub struct PoolWait {
     started: Instant,
     /// `None` once the end was counted.
     place: Option<Place>,
+    /// Whether it has not to wait in line, and a connection has to be opened for it.
+    opens: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -193,11 +227,22 @@ enum End {
 }
 
 impl PoolWait {
+    /// A connection was opened for this caller, and was ready at `at`.
+    ///
+    /// It goes into the histogram of create times if the caller did not wait in line first: how long it then stood there
+    /// cannot be told from how long the opening took.
+    pub fn opened(&self, at: Instant) {
+        if self.opens {
+            let took = at.saturating_duration_since(self.started);
+            self.meter.shared.handles().create_time.record(took);
+        }
+    }
+
     /// The caller has a connection.
     pub fn granted(mut self) -> PoolUse {
         let now = Instant::now();
         self.end(End::Granted, now);
-        PoolUse { meter: self.meter.clone(), started: now, tracked: true }
+        PoolUse { meter: self.meter.clone(), started: now, tracked: true, flow: None }
     }
 
     /// The pool gave up on the caller.
@@ -231,15 +276,19 @@ impl PoolWait {
             End::TimedOut => &mut counts.activity.timeouts,
         };
         *counter += 1;
+        if matches!(end, End::TimedOut) && self.opens {
+            counts.activity.connect_timeouts += 1;
+        }
         if matches!(end, End::Granted) {
             counts.held += 1;
             counts.served = counts.served.max(Some(self.started));
         }
         drop(counts);
         // A recorder is foreign code, so it is called after the lock is released.
-        shared.wait_time.record(waited);
+        let handles = shared.handles();
+        handles.wait_time.record(waited);
         if matches!(end, End::TimedOut) {
-            shared.timeouts.increment(1);
+            handles.timeouts.increment(1);
         }
     }
 }
@@ -265,9 +314,30 @@ pub struct PoolUse {
     started: Instant,
     /// Whether the drop is the connection's return.
     tracked: bool,
+    /// Whose code has the connection in hand.
+    flow: Option<Flow>,
 }
 
 impl PoolUse {
+    /// From now on the connection is in the hands of the caller's code: the call (of a tidegate layer) or the task that runs
+    /// now. If it asks for another one meanwhile, that acquire is nested.
+    ///
+    /// Leave it out for a connection that is held for one statement, during which the caller's code cannot ask.
+    pub fn in_hand(&mut self) {
+        self.out_of_hand();
+        self.flow = Flow::current();
+        if let Some(flow) = self.flow {
+            self.meter.shared.lock().holders.add(flow);
+        }
+    }
+
+    /// The caller's code is done with the connection, which may still be on its way back.
+    pub fn out_of_hand(&mut self) {
+        if let Some(flow) = self.flow.take() {
+            self.meter.shared.lock().holders.remove(flow);
+        }
+    }
+
     /// The connection goes on being lent, but its return will not be seen.
     ///
     /// From now on and for good, the meter takes the pool's own count of used connections, by anybody, for the number
@@ -281,6 +351,7 @@ impl PoolUse {
 
 impl Drop for PoolUse {
     fn drop(&mut self) {
+        self.out_of_hand();
         let now = Instant::now();
         let used = now.saturating_duration_since(self.started);
         let shared = &*self.meter.shared;
@@ -293,7 +364,7 @@ impl Drop for PoolUse {
         }
         drop(counts);
         if self.tracked {
-            shared.use_time.record(used);
+            shared.handles().use_time.record(used);
         }
     }
 }

@@ -1,33 +1,18 @@
-//! Every metric and event of the limiter. Names, units and meanings are in `docs/metrics.md`, held to this file by a test.
+//! Every metric and event of the limiter. Names, units and meanings are in `docs/metrics.md`, held to this by a test.
 
-use metrics::{
-    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
-    histogram,
-};
-use tidegate_core::{Decision, Demand, Outcome, PoolEvidence, Reason};
+mod handles;
+mod late;
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tidegate_core::{Decision, Demand, PoolEvidence, Timestamp};
 use tokio::time::Instant;
 
+use self::handles::Handles;
+pub(crate) use self::late::Late;
+use crate::episodes::{Change, Episode, Episodes, Signs};
 use crate::gate::Observation;
-use crate::pool_meter::POOL_NAME;
 use crate::{OverloadReason, PoolProbe};
-
-const LIMIT: &str = "tidegate_limit";
-const IN_FLIGHT: &str = "tidegate_in_flight";
-const QUEUED: &str = "tidegate_queued";
-const OVERHANG: &str = "tidegate_overhang";
-const BRAKED: &str = "tidegate_braked";
-const QUEUE_WAIT: &str = "tidegate_queue_wait_seconds";
-const ADMITTED: &str = "tidegate_admitted_total";
-const REFUSED: &str = "tidegate_refused_total";
-const OUTCOMES: &str = "tidegate_outcomes_total";
-const DECISIONS: &str = "tidegate_decisions_total";
-const POOL_CONNECTIONS: &str = "db.client.connection.count";
-const POOL_MAX: &str = "db.client.connection.max";
-const POOL_PENDING: &str = "db.client.connection.pending_requests";
-
-const LIMITER_LABEL: &str = "limiter";
-const STATE_LABEL: &str = "db.client.connection.state";
 
 /// What one tick of the driver counted.
 #[derive(Debug)]
@@ -36,113 +21,121 @@ pub(crate) struct Tick {
     pub(crate) pool: Option<PoolEvidence>,
     pub(crate) admitted: u64,
     pub(crate) ignored: u64,
+    pub(crate) standing: Standing,
 }
 
-/// The handles of one limiter, made once. Of the calls themselves only those touch one that wait or are refused.
+/// What the driver makes of the law's word, and what it would have made of calls that shadow mode let through since the
+/// previous tick.
+#[derive(Debug, Default)]
+pub(crate) struct Standing {
+    pub(crate) is_shadow: bool,
+    pub(crate) is_frozen: bool,
+    pub(crate) would_queue: u64,
+    pub(crate) would_refuse: u64,
+    pub(crate) would_wait: Duration,
+}
+
+/// The metrics of one limiter. Of the calls themselves only those touch one that wait or are refused.
 pub(crate) struct Telemetry {
-    limit: Gauge,
-    in_flight: Gauge,
-    queued: Gauge,
-    overhang: Gauge,
-    braked: Gauge,
-    queue_wait: Histogram,
-    admitted: Counter,
-    success: Counter,
-    overload: Counter,
-    ignored: Counter,
-    decisions: Vec<(Reason, Counter)>,
-    refused: Vec<(OverloadReason, Counter)>,
-    pool: Option<PoolGauges>,
+    limiter: String,
+    pool: Option<String>,
+    handles: Late<Handles>,
 }
 
-struct PoolGauges {
-    idle: Gauge,
-    used: Gauge,
-    max: Gauge,
-    pending: Gauge,
+/// What the driver remembers between ticks, to say it.
+#[derive(Debug, Default)]
+pub(crate) struct Telling {
+    episodes: Episodes,
+    /// When the limit last changed, in seconds since 1970.
+    changed: Option<f64>,
+    /// What would have been waited and is not yet a whole second: the facade's counters are of whole numbers.
+    would_wait: Duration,
 }
 
 impl Telemetry {
-    pub(crate) fn new(name: &str, pool: Option<&dyn PoolProbe>) -> Self {
-        describe();
-        let name = || name.to_owned();
-        let outcome =
-            |outcome: Outcome| counter!(OUTCOMES, LIMITER_LABEL => name(), "outcome" => outcome.as_str());
-        let decision = |reason: Reason| {
-            (reason, counter!(DECISIONS, LIMITER_LABEL => name(), "reason" => reason.as_str()))
-        };
-        let refusal = |reason: OverloadReason| {
-            (reason, counter!(REFUSED, LIMITER_LABEL => name(), "reason" => reason.as_str()))
-        };
-        Self {
-            limit: gauge!(LIMIT, LIMITER_LABEL => name()),
-            in_flight: gauge!(IN_FLIGHT, LIMITER_LABEL => name()),
-            queued: gauge!(QUEUED, LIMITER_LABEL => name()),
-            overhang: gauge!(OVERHANG, LIMITER_LABEL => name()),
-            braked: gauge!(BRAKED, LIMITER_LABEL => name()),
-            queue_wait: histogram!(QUEUE_WAIT, LIMITER_LABEL => name()),
-            admitted: counter!(ADMITTED, LIMITER_LABEL => name()),
-            success: outcome(Outcome::Success),
-            overload: outcome(Outcome::Overload),
-            ignored: outcome(Outcome::Ignored),
-            decisions: Reason::ALL.into_iter().map(decision).collect(),
-            refused: OverloadReason::ALL.into_iter().map(refusal).collect(),
-            pool: pool.map(|pool| PoolGauges::new(pool.name())),
-        }
+    pub(crate) fn new(limiter: &str, pool: Option<&dyn PoolProbe>) -> Self {
+        let pool = pool.map(|pool| pool.name().to_owned());
+        let handles = Late::new(|| Handles::new(limiter, pool.as_deref()));
+        Self { limiter: limiter.to_owned(), pool, handles }
+    }
+
+    #[inline]
+    fn handles(&self) -> &Handles {
+        self.handles.get(|| Handles::new(&self.limiter, self.pool.as_deref()))
     }
 
     /// The end of a wait, if it is one of those that are timed.
     #[inline]
     pub(crate) fn queue_wait(&self, since: Option<Instant>) {
         if let Some(since) = since {
-            self.queue_wait.record(since.elapsed());
+            self.handles().queue_wait.record(since.elapsed());
         }
     }
 
     /// A call that was refused.
     pub(crate) fn refused(&self, reason: OverloadReason) {
-        if let Some((_, counter)) = self.refused.iter().find(|(other, _)| *other == reason) {
-            counter.increment(1);
-        }
+        self.handles().refused(reason);
     }
 
-    pub(crate) fn brake(&self, limiter: &str, on: bool) {
-        self.braked.set(if on { 1.0 } else { 0.0 });
+    pub(crate) fn brake(&self, on: bool) {
+        self.handles().braked.set(u8::from(on));
+        let limiter = &*self.limiter;
         tracing::info!(target: "tidegate::brake", limiter, on, "an acquire has waited long: nobody is admitted while it is on");
     }
 
-    pub(crate) fn driver_ended(&self, limiter: &str) {
-        self.braked.set(0.0);
+    pub(crate) fn driver_ended(&self) {
+        self.handles().braked.set(0.0);
+        let limiter = &*self.limiter;
         tracing::warn!(target: "tidegate::driver", limiter, "the driver has ended before its limiter: the limit stays as it is");
     }
 
-    pub(crate) fn tick(&self, limiter: &str, tick: &Tick, now: &Observation, decision: &Decision) {
-        self.limit.set(now.limit);
-        self.in_flight.set(now.in_flight);
-        self.queued.set(now.queued);
-        self.overhang.set(now.in_flight.saturating_sub(now.limit));
+    pub(crate) fn tick(
+        &self,
+        at: Timestamp,
+        tick: &Tick,
+        now: &Observation,
+        decision: &Decision,
+        telling: &mut Telling,
+    ) {
+        let handles = self.handles();
+        if decision.is_change() || telling.changed.is_none() {
+            telling.changed = Some(unix_seconds());
+        }
+        handles.limit.set(now.limit);
+        handles.suggested.set(decision.to);
+        handles.changed.set(telling.changed.unwrap_or_default());
+        handles.in_flight.set(now.in_flight);
+        handles.queued.set(now.queued);
+        handles.overhang.set(now.in_flight.saturating_sub(now.limit));
+        handles.braked.set(u8::from(now.is_braked));
         let demand = &tick.demand;
-        self.admitted.increment(tick.admitted);
-        self.overload.increment(demand.overloads);
-        self.ignored.increment(tick.ignored);
-        self.success.increment(demand.completed.saturating_sub(demand.overloads + tick.ignored));
-        if let (Some(gauges), Some(pool)) = (&self.pool, &tick.pool) {
+        handles.admitted.increment(tick.admitted);
+        handles.overload.increment(demand.overloads);
+        handles.ignored.increment(tick.ignored);
+        handles.success.increment(demand.completed.saturating_sub(demand.overloads + tick.ignored));
+        if let (Some(gauges), Some(pool)) = (&handles.pool, &tick.pool) {
             gauges.set(pool);
         }
+        standing(handles, &tick.standing, telling);
         if decision.is_change() {
-            self.decide(limiter, decision, demand);
+            handles.decision(decision.reason);
+            self.decide(decision, demand);
+        }
+        let signs = Signs::of(demand, tick.pool.as_ref(), now.limit, decision.bound);
+        for change in telling.episodes.tick(at, signs) {
+            self.episode(change, tick, now);
+        }
+        for episode in Episode::ALL {
+            handles.episode(episode, telling.episodes.is_on(episode));
         }
     }
 
-    fn decide(&self, limiter: &str, decision: &Decision, demand: &Demand) {
-        if let Some((_, counter)) = self.decisions.iter().find(|(reason, _)| *reason == decision.reason) {
-            counter.increment(1);
-        }
+    fn decide(&self, decision: &Decision, demand: &Demand) {
         let Decision { from, to, reason, bound, terms, .. } = *decision;
         let terms = terms.unwrap_or_default();
         tracing::info!(
             target: "tidegate::decision",
-            limiter,
+            limiter = &*self.limiter,
             from,
             to,
             reason = reason.as_str(),
@@ -154,6 +147,7 @@ impl Telemetry {
             wait_ratio = terms.wait_ratio,
             target_ratio = terms.target_ratio,
             utilisation = terms.utilisation,
+            mean_in_flight = terms.in_flight,
             throughput = terms.throughput,
             use_time_ms = terms.use_time.as_secs_f64() * 1e3,
             losses = terms.losses,
@@ -161,43 +155,52 @@ impl Telemetry {
             "limit {from} → {to}: {reason}",
         );
     }
-}
 
-impl PoolGauges {
-    fn new(pool: &str) -> Self {
-        let pool = || pool.to_owned();
-        Self {
-            idle: gauge!(POOL_CONNECTIONS, POOL_NAME => pool(), STATE_LABEL => "idle"),
-            used: gauge!(POOL_CONNECTIONS, POOL_NAME => pool(), STATE_LABEL => "used"),
-            max: gauge!(POOL_MAX, POOL_NAME => pool()),
-            pending: gauge!(POOL_PENDING, POOL_NAME => pool()),
+    fn episode(&self, change: Change, tick: &Tick, now: &Observation) {
+        let limiter = &*self.limiter;
+        let pool = tick.pool.unwrap_or_default();
+        match change {
+            Change::Began(episode) => tracing::warn!(
+                target: "tidegate::episode",
+                limiter,
+                episode = episode.as_str(),
+                on = true,
+                limit = now.limit,
+                in_flight = now.in_flight,
+                queued = now.queued,
+                pool = self.pool.as_deref(),
+                pool_pending = pool.pending,
+                pool_held = pool.held,
+                pool_used = pool.reading.used(),
+                pool_max = pool.reading.max,
+                "{}",
+                episode.advice(),
+            ),
+            Change::Ended(episode, lasted) => tracing::info!(
+                target: "tidegate::episode",
+                limiter,
+                episode = episode.as_str(),
+                on = false,
+                lasted_ms = lasted.as_secs_f64() * 1e3,
+                "it is over",
+            ),
         }
     }
-
-    fn set(&self, pool: &PoolEvidence) {
-        self.idle.set(pool.reading.idle);
-        self.used.set(pool.reading.used());
-        self.max.set(pool.reading.max);
-        self.pending.set(pool.pending);
-    }
 }
 
-fn describe() {
-    describe_gauge!(LIMIT, Unit::Count, "Permits that may be out at once.");
-    describe_gauge!(IN_FLIGHT, Unit::Count, "Permits out.");
-    describe_gauge!(QUEUED, Unit::Count, "Callers waiting for a permit.");
-    describe_gauge!(OVERHANG, Unit::Count, "Permits out above the limit after a shrink.");
-    describe_gauge!(BRAKED, Unit::Count, "1 while the brake is on and nobody is admitted.");
-    describe_histogram!(
-        QUEUE_WAIT,
-        Unit::Seconds,
-        "Time in the limiter's queue, of a sample of the callers that had to wait."
-    );
-    describe_counter!(ADMITTED, Unit::Count, "Permits given.");
-    describe_counter!(REFUSED, Unit::Count, "Calls that were refused, by reason.");
-    describe_counter!(OUTCOMES, Unit::Count, "Permits that came back, by outcome.");
-    describe_counter!(DECISIONS, Unit::Count, "Changes of the limit, by reason.");
-    describe_gauge!(POOL_CONNECTIONS, Unit::Count, "Open connections of the pool, by state.");
-    describe_gauge!(POOL_MAX, Unit::Count, "Connections the pool may open.");
-    describe_gauge!(POOL_PENDING, Unit::Count, "Callers waiting for a connection of the pool.");
+fn standing(handles: &Handles, standing: &Standing, telling: &mut Telling) {
+    handles.shadow.set(u8::from(standing.is_shadow));
+    handles.frozen.set(u8::from(standing.is_frozen));
+    handles.would_queue.increment(standing.would_queue);
+    handles.would_refuse.increment(standing.would_refuse);
+    telling.would_wait += standing.would_wait;
+    let whole = telling.would_wait.as_secs();
+    telling.would_wait -= Duration::from_secs(whole);
+    handles.would_wait.increment(whole);
+}
+
+/// A time that other machines understand; whoever reads it takes it from a clock of its own.
+#[expect(clippy::disallowed_methods, reason = "tokio's clock has no date")]
+fn unix_seconds() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }

@@ -11,7 +11,10 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tidegate_limiter::Limiter;
+use tidegate_core::{
+    Bound, ControlLaw, Decision, Evidence, PoolActivity, PoolReading, Reason, Terms, Timestamp,
+};
+use tidegate_limiter::{Limiter, PoolMeter, poll_as_call};
 use tokio::time::sleep;
 use tracing::subscriber::DefaultGuard;
 
@@ -79,4 +82,110 @@ fn a_driver_that_ends_before_its_limiter_says_so() {
     let lines = log.lines();
     assert!(lines.len() == 1 && lines[0].contains("tidegate::driver"), "{lines:#?}");
     drop(limiter);
+}
+
+/// A law at its floor, whose decisions alternate and have terms.
+#[derive(Debug)]
+struct AtFloor(u32);
+
+impl ControlLaw for AtFloor {
+    fn limit(&self) -> u32 {
+        self.0
+    }
+
+    fn tick(&mut self, _now: Timestamp, _evidence: &Evidence) -> Decision {
+        let from = std::mem::replace(&mut self.0, 1);
+        let mut decision = Decision::new(from, 1, Reason::PoolWait);
+        decision.bound = Bound::Min;
+        decision.terms = Some(Terms::default());
+        decision
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_event_of_a_decision_has_every_term() {
+    let (log, _guard) = Log::listen();
+    let limiter = Limiter::builder().law(AtFloor(2)).build().unwrap();
+    let _work = limiter.acquire().await.unwrap();
+    sleep(Duration::from_millis(150)).await;
+    let lines = log.lines();
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    // The terms by name, as their debug form has them; a time is in milliseconds.
+    let terms = format!("{:?}", Terms::default());
+    let (_, terms) = terms.split_once('{').unwrap();
+    for term in terms.trim_end_matches('}').split(", ") {
+        let (name, value) = term.trim().split_once(": ").unwrap();
+        let field = match name {
+            "in_flight" => "mean_in_flight".to_owned(),
+            _ if value.ends_with("ns") => format!("{name}_ms"),
+            _ => name.to_owned(),
+        };
+        assert!(lines[0].contains(&format!(" {field}=")), "{field} is not in {}", lines[0]);
+    }
+    assert!(lines[0].contains("reason=\"pool_wait\" bound=\"min\""), "{}", lines[0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_long_at_its_floor_is_told_once_and_once_when_it_is_over() {
+    let (log, _guard) = Log::listen();
+    let limiter = Limiter::builder().name("experts").law(AtFloor(1)).build().unwrap();
+    let work = limiter.acquire().await.unwrap();
+    let waiting = tokio::spawn(limiter.acquire());
+    sleep(Duration::from_secs(9)).await;
+    assert_eq!(log.lines(), [""; 0]);
+    sleep(Duration::from_secs(60)).await;
+    let lines = log.lines();
+    assert!(lines.len() == 1 && lines[0].contains("WARN tidegate::episode"), "{lines:#?}");
+    assert!(
+        lines[0].contains("limiter=\"experts\" episode=\"limit_at_floor\" on=true limit=1"),
+        "{lines:#?}"
+    );
+    drop(work);
+    let work = waiting.await.unwrap();
+    sleep(Duration::from_secs(9)).await;
+    let lines = log.lines();
+    assert!(lines.len() == 2 && lines[1].contains("INFO tidegate::episode"), "{lines:#?}");
+    assert!(lines[1].contains("on=false lasted_ms=6"), "{lines:#?}");
+    drop(work);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_out_of_connections_and_a_pool_busy_elsewhere_are_told() {
+    let (log, _guard) = Log::listen();
+    let pool = ToldPool::default();
+    pool.0.lock().unwrap().reading = PoolReading::new(20, 20, 0, Duration::from_secs(1));
+    let limiter = Limiter::builder().pool(pool.clone()).law(Told::new(10)).build().unwrap();
+    let _work = limiter.acquire().await.unwrap();
+    let activity = |change: &dyn Fn(&mut PoolActivity)| change(&mut pool.0.lock().unwrap().activity);
+    for _ in 0..5 {
+        activity(&|activity| activity.connect_timeouts += 1);
+        sleep(Duration::from_secs(1)).await;
+    }
+    for _ in 0..60 {
+        activity(&|activity| activity.pending_time += Duration::from_millis(100));
+        sleep(Duration::from_millis(100)).await;
+    }
+    let lines = log.lines();
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert!(lines[0].contains("server_out_of_connections") && lines[0].contains("pool_max=20"), "{lines:#?}");
+    assert!(lines[1].contains("pool_busy_elsewhere") && lines[1].contains("pool=\"told\""), "{lines:#?}");
+}
+
+#[test]
+fn a_place_that_nests_acquires_is_named_once() {
+    let (log, _guard) = Log::listen();
+    let meter = PoolMeter::new("reads");
+    let reading = PoolReading::new(20, 0, 0, Duration::from_secs(1));
+    let here = std::panic::Location::caller();
+    poll_as_call(1, || {
+        let mut lent = meter.begin(reading).granted();
+        lent.in_hand();
+        for _ in 0..10 {
+            drop(meter.begin_at(reading, Some(here)));
+        }
+    });
+    let lines = log.lines();
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    assert!(lines[0].contains("WARN tidegate::nested") && lines[0].contains("pool=\"reads\""), "{lines:#?}");
+    assert!(lines[0].contains(&format!("at={here}")), "{lines:#?}");
 }

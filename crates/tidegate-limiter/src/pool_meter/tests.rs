@@ -3,6 +3,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tokio::time::advance;
 
+use super::handles::{CREATE_TIME, NESTED, TIMEOUTS, USE_TIME, WAIT_TIME};
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -251,4 +252,103 @@ fn metrics_are_in_seconds_and_name_the_pool() {
         (WAIT_TIME, DebugValue::Histogram(vec![1.5.into(), 1.0.into()])),
     ];
     assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value)));
+}
+
+/// The metrics of that name, as the recorder has them.
+fn recorded(snapshotter: &Snapshotter, name: &str) -> Vec<DebugValue> {
+    let all = snapshotter.snapshot().into_vec();
+    all.into_iter().filter(|(key, ..)| key.key().name() == name).map(|(.., value)| value).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_with_a_place_free_is_the_servers() {
+    let meter = meter();
+    let full = PoolReading::new(2, 2, 0, SECOND);
+    let half_open = PoolReading::new(2, 1, 0, SECOND);
+    let idle = PoolReading::new(2, 1, 1, SECOND);
+    let count = || meter.evidence(full).activity.connect_timeouts;
+    meter.begin(full).timed_out();
+    meter.begin(idle).timed_out();
+    assert_eq!(count(), 0);
+    meter.begin(half_open).timed_out();
+    assert_eq!(count(), 1);
+    // The one that came first is opened the connection that there is a place for.
+    let first = meter.begin(half_open);
+    let second = meter.begin(half_open);
+    second.timed_out();
+    assert_eq!(count(), 1);
+    first.timed_out();
+    assert_eq!((count(), meter.evidence(full).activity.timeouts), (2, 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn create_time_is_of_connections_opened_without_a_wait_in_line() {
+    let recorder = DebuggingRecorder::new();
+    let meter = metrics::with_local_recorder(&recorder, meter);
+    for reading in [PoolReading::new(2, 1, 0, SECOND), PoolReading::new(2, 2, 0, SECOND)] {
+        let wait = meter.begin(reading);
+        advance(SECOND).await;
+        wait.opened(Instant::now());
+        advance(SECOND).await;
+        drop(wait.granted());
+    }
+    let created = recorded(&recorder.snapshotter(), CREATE_TIME);
+    assert_eq!(created, [DebugValue::Histogram(vec![1.0.into()])]);
+}
+
+fn nested(snapshotter: &Snapshotter) -> u64 {
+    match recorded(snapshotter, NESTED)[..] {
+        [DebugValue::Counter(count)] => count,
+        ref other => unreachable!("{other:?} is no counter"),
+    }
+}
+
+#[tokio::test]
+async fn an_acquire_by_who_has_a_connection_in_hand_is_nested() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let meter = metrics::with_local_recorder(&recorder, meter);
+    let ask = || drop(meter.begin(reading(0)));
+    crate::poll_as_call(1, || {
+        let mut first = meter.begin(reading(0)).granted();
+        ask();
+        assert_eq!(nested(&snapshotter), 0, "it is held for one statement");
+        first.in_hand();
+        ask();
+        crate::poll_as_call(2, ask);
+        assert_eq!(nested(&snapshotter), 2, "by the call itself, and by one within it");
+        first.out_of_hand();
+        ask();
+        first.in_hand();
+        drop(first);
+        ask();
+        assert_eq!(nested(&snapshotter), 0, "given back");
+    });
+}
+
+#[tokio::test]
+async fn calls_beside_each_other_are_not_nested() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let meter = metrics::with_local_recorder(&recorder, meter);
+    let hold = || {
+        let mut lent = meter.begin(reading(0)).granted();
+        lent.in_hand();
+        lent
+    };
+    let held = [crate::poll_as_call(1, hold), crate::poll_as_call(2, hold)];
+    drop(meter.begin(reading(0)));
+    assert_eq!(nested(&snapshotter), 0);
+    let other = meter.clone();
+    let in_task = async move {
+        let mut lent = other.begin(reading(0)).granted();
+        lent.in_hand();
+        drop(other.begin(reading(0)));
+        lent
+    };
+    let lent = tokio::spawn(in_task).await.unwrap();
+    assert_eq!(nested(&snapshotter), 1, "a task without calls is a line of work of its own");
+    drop(meter.begin(reading(0)));
+    drop((held, lent));
+    assert_eq!(nested(&snapshotter), 0);
 }

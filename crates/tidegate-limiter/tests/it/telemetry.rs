@@ -31,7 +31,7 @@ async fn gauges_and_counters_tell_what_happened() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
     let (law, pool) = (Told::new(3), ToldPool::default());
-    pool.0.lock().unwrap().reading = PoolReading::new(20, 8, 3, Duration::from_secs(1));
+    pool.0.lock().unwrap().reading = PoolReading::new(20, 8, 3, Duration::from_secs(1)).idle_bounds(2, 12);
     pool.0.lock().unwrap().pending = 4;
     let limiter = limiter(&recorder, &law, pool);
     limiter.acquire().await.unwrap().finish(Outcome::Overload);
@@ -54,6 +54,7 @@ async fn gauges_and_counters_tell_what_happened() {
     };
     let expected = [
         ("tidegate_limit", "experts", 1.0),
+        ("tidegate_suggested_limit", "experts", 1.0),
         ("tidegate_in_flight", "experts", 2.0),
         ("tidegate_overhang", "experts", 1.0),
         ("tidegate_queued", "experts", 0.0),
@@ -65,6 +66,8 @@ async fn gauges_and_counters_tell_what_happened() {
         ("db.client.connection.count", "idle", 3.0),
         ("db.client.connection.count", "used", 5.0),
         ("db.client.connection.max", "told", 20.0),
+        ("db.client.connection.idle.max", "told", 12.0),
+        ("db.client.connection.idle.min", "told", 2.0),
         ("db.client.connection.pending_requests", "told", 4.0),
     ];
     for (name, label, value) in expected {
@@ -81,6 +84,43 @@ async fn the_brake_is_a_gauge() {
     law.set_brake(true);
     sleep(Duration::from_millis(50)).await;
     assert_eq!(value(&recorder.snapshotter(), "tidegate_braked", &[]), DebugValue::Gauge(1.0.into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_episode_is_a_gauge_while_it_lasts() {
+    let recorder = DebuggingRecorder::new();
+    let pool = ToldPool::default();
+    let limiter = limiter(&recorder, &Told::new(3), pool.clone());
+    let _work = limiter.acquire().await.unwrap();
+    let gauge =
+        || value(&recorder.snapshotter(), "tidegate_episode", &[("episode", "server_out_of_connections")]);
+    sleep(Duration::from_millis(150)).await;
+    assert_eq!(gauge(), DebugValue::Gauge(0.0.into()));
+    pool.0.lock().unwrap().activity.refused += 1;
+    sleep(Duration::from_millis(100)).await;
+    assert_eq!(gauge(), DebugValue::Gauge(1.0.into()));
+    sleep(Duration::from_secs(61)).await;
+    assert_eq!(gauge(), DebugValue::Gauge(0.0.into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_of_the_last_change_is_a_date() {
+    let recorder = DebuggingRecorder::new();
+    let law = Told::new(3);
+    let limiter = limiter(&recorder, &law, ToldPool::default());
+    let _work = limiter.acquire().await.unwrap();
+    let changed = || match value(&recorder.snapshotter(), "tidegate_limit_changed_timestamp_seconds", &[]) {
+        DebugValue::Gauge(date) => date.0,
+        other => unreachable!("{other:?} is no gauge"),
+    };
+    sleep(Duration::from_millis(150)).await;
+    let built = changed();
+    assert!(built > 1.7e9, "{built} is not of this century");
+    sleep(Duration::from_millis(200)).await;
+    assert!((changed() - built).abs() < 1e-9, "nothing changed");
+    law.set_limit(2);
+    sleep(Duration::from_millis(150)).await;
+    assert!(changed() > built);
 }
 
 #[tokio::test(start_paused = true)]
