@@ -87,13 +87,13 @@ impl ConfigChecks {
     pub fn require(
         &mut self,
         ok: bool,
-        field: &'static str,
+        field: impl Into<Cow<'static, str>>,
         given: impl fmt::Display,
         allowed: impl fmt::Display,
     ) {
         if !ok {
             let (given, allowed) = (given.to_string(), allowed.to_string());
-            self.faults.push(ConfigFault { field: Cow::Borrowed(field), given, allowed });
+            self.faults.push(ConfigFault { field: field.into(), given, allowed });
         }
     }
 
@@ -107,6 +107,18 @@ impl ConfigChecks {
                 }),
             );
         }
+    }
+
+    /// Notes the faults of other checks.
+    pub fn merge(&mut self, checked: Result<(), ConfigError>) {
+        if let Err(error) = checked {
+            self.faults.extend(error.faults);
+        }
+    }
+
+    /// The names of the settings at fault so far.
+    pub fn fields(&self) -> impl Iterator<Item = &str> {
+        self.faults.iter().map(ConfigFault::field)
     }
 
     /// The value, if nothing was at fault.

@@ -17,6 +17,9 @@ enum What {
     Settings(ConfigError),
     Missing(Missing),
     Both(ConfigError, Missing),
+    /// Text that is no settings at all.
+    #[cfg(feature = "schema")]
+    Text(String),
 }
 
 /// What is not there, though the settings need it.
@@ -32,12 +35,22 @@ impl BuildError {
     pub(crate) const NO_POOL: Self = Self { what: What::Missing(Missing::Pool) };
     pub(crate) const NO_RUNTIME: Self = Self { what: What::Missing(Missing::Runtime) };
 
-    /// The settings outside their ranges, in the order they were checked; none if all that is wrong is that something is
-    /// missing.
+    /// Text that cannot be read, and why, on one line.
+    #[cfg(feature = "schema")]
+    pub(crate) fn unread(why: &impl fmt::Display) -> Self {
+        let why = why.to_string();
+        let lines: Vec<_> = why.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        Self { what: What::Text(lines.join(" ")) }
+    }
+
+    /// The settings that cannot be used, in the order they were checked; none if all that is wrong is that something is
+    /// missing, or that a text cannot be read.
     pub fn faults(&self) -> impl Iterator<Item = &ConfigFault> {
         let settings = match &self.what {
             What::Settings(settings) | What::Both(settings, _) => Some(settings),
             What::Missing(_) => None,
+            #[cfg(feature = "schema")]
+            What::Text(_) => None,
         };
         settings.into_iter().flat_map(ConfigError::faults)
     }
@@ -65,6 +78,8 @@ impl fmt::Display for BuildError {
             What::Settings(settings) => settings.fmt(f),
             What::Missing(missing) => missing.fmt(f),
             What::Both(settings, missing) => write!(f, "{settings}; {missing}"),
+            #[cfg(feature = "schema")]
+            What::Text(why) => write!(f, "the settings cannot be read: {why}"),
         }
     }
 }

@@ -14,7 +14,8 @@
 //! # Features
 //!
 //! `serde` lets [`Settings`] be read and written as TOML, JSON or anything else serde knows, with times as text (`100ms`);
-//! what is not said keeps its default, and what is not known is refused. `schema` adds their JSON schema.
+//! what is not said keeps its default, and what is not known is refused. `schema` adds their JSON schema, and
+//! [`Settings`] gets `read`, which names everything that is wrong with a text at once.
 //!
 //! `test-util` adds `ManualDriver`: a limiter without a task, for simulators and tests that own the time.
 

@@ -2,13 +2,15 @@
 
 mod law;
 mod queue;
+#[cfg(feature = "schema")]
+mod read;
 
 pub use law::LawSettings;
 pub use queue::{QueueSettings, SojournSettings};
 
 use std::time::Duration;
 
-use tidegate_core::ConfigChecks;
+use tidegate_core::{ConfigChecks, ConfigError};
 
 use crate::BuildError;
 
@@ -89,6 +91,10 @@ impl Settings {
     ///
     /// If a setting is outside its range; all of them are named, with the parts they stand in: `queue.places`.
     pub fn check(&self, pool_max: Option<u32>) -> Result<(), BuildError> {
+        Ok(self.checked(pool_max)?)
+    }
+
+    fn checked(&self, pool_max: Option<u32>) -> Result<(), ConfigError> {
         let mut checks = ConfigChecks::default();
         checks.include("law", self.law.check(pool_max));
         checks.require(
@@ -98,6 +104,6 @@ impl Settings {
             format_args!("{TICK_MIN:?} to {TICK_MAX:?}"),
         );
         checks.include("queue", self.queue.check());
-        Ok(checks.finish(())?)
+        checks.finish(())
     }
 }

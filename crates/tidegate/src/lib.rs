@@ -47,7 +47,7 @@
 //! | `sqlx` | `MeteredPool`, `classify_sqlx`, `classify_sqlx_chain`, for the drivers your own sqlx features bring | yes |
 //! | `tower` and `sqlx` | `classify_error`, `classify_box_error`, which know both timeouts and sqlx | yes |
 //! | `serde` | `Settings` as TOML, JSON or anything else serde knows | no |
-//! | `schema` | the JSON schema of `Settings` | no |
+//! | `schema` | the JSON schema of `Settings`, and `Settings::read`, which names all that is wrong at once | no |
 //! | `postgres`, `mysql`, `sqlite` | `sqlx` with sqlx's driver of that name | no |
 //!
 //! Features add names; none changes what another does, but for one case: MySQL's own error numbers are known to

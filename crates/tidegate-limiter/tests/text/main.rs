@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod read;
+mod read_all;
 mod round_trip;
 mod schema;

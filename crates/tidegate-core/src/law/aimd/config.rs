@@ -23,33 +23,50 @@ const LATENCY_TARGET: [Duration; 2] = [Duration::from_millis(1), Duration::from_
 /// );
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct AimdConfig {
     /// The lowest limit the law may reach, in permits: 1 to `max_limit`. Default 1: with less nothing would run and nothing
     /// would be seen.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::MAX_LIMIT)))]
     pub min_limit: u32,
     /// The highest limit the law may reach, in permits: `min_limit` to 1,048,575. Default 1,000: no service we know of is the
     /// better for more calls at once from one process.
     ///
     /// It also bounds the harm where the service shows nothing while it is overloaded.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::MAX_LIMIT)))]
     pub max_limit: u32,
     /// The limit before there is evidence, in permits: `min_limit` to `max_limit`. Default 20, or the nearest limit allowed:
     /// few services mind so many, and the law doubles from there.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::MAX_LIMIT)))]
     pub initial_limit: Option<u32>,
     /// What is left of the limit after a decrease: 0.5 to 0.99, a share. Default 0.9, as in the laws of Netflix and Vector:
     /// decreases come once per recovery epoch only, so a gentle one loses little where the limit was nearly right.
     ///
     /// Where more than 1 − `backoff` of the calls are lost, the decrease is as large as the loss, up to a half.
+    #[cfg_attr(feature = "schema", schemars(range(min = BACKOFF[0], max = BACKOFF[1])))]
     pub backoff: f64,
     /// The share of calls that may report overload without a decrease: 0 to 0.5. Default 0.01: networks lose one call in a
     /// hundred by themselves.
     ///
     /// Raise it for a service that refuses some calls whatever the load.
+    #[cfg_attr(feature = "schema", schemars(range(min = LOSS_TOLERANCE[0], max = LOSS_TOLERANCE[1])))]
     pub loss_tolerance: f64,
     /// The mean call time above which the limit shrinks: 1 ms to 1 h. Default: none; the service refuses what it cannot
     /// serve, and no figure of ours would be right for both a cache and a language model.
     ///
     /// With it each call costs two reads of the clock.
+    #[cfg_attr(
+        feature = "serde",
+        serde(with = "crate::duration_text::option", skip_serializing_if = "Option::is_none")
+    )]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "crate::duration_text::option::schema"))]
     pub latency_target: Option<Duration>,
 }
 

@@ -17,31 +17,44 @@ const LONG_WINDOW: [u32; 2] = [10, 100_000];
 /// assert_eq!(fault.to_string(), "tolerance is 1, allowed is 1.1 to 10");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Gradient2Config {
     /// The lowest limit the law may reach, in permits: 1 to `max_limit`. Default 1: with less nothing would run and nothing
     /// would be seen.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::MAX_LIMIT)))]
     pub min_limit: u32,
     /// The highest limit the law may reach, in permits: `min_limit` to 1,048,575. Default 1,000: no service we know of is the
     /// better for more calls at once from one process.
     ///
     /// It also bounds the harm where the service shows nothing while it is overloaded.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::MAX_LIMIT)))]
     pub max_limit: u32,
     /// The limit before there is evidence, in permits: `min_limit` to `max_limit`. Default 20, or the nearest limit allowed:
     /// few services mind so many, and the law doubles from there.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::MAX_LIMIT)))]
     pub initial_limit: Option<u32>,
     /// How many times its long average the mean call time may be without a decrease: 1.1 to 10. Default 1.5, as published:
     /// means of a round vary by less.
     ///
     /// Raising it lets a longer queue stand in the service; lowering it gives up throughput to noise.
+    #[cfg_attr(feature = "schema", schemars(range(min = TOLERANCE[0], max = TOLERANCE[1])))]
     pub tolerance: f64,
     /// How much of the way to its target the limit goes in a round: 0.01 to 1, a share. Default 0.2, as published: five
     /// rounds average one round's noise out.
+    #[cfg_attr(feature = "schema", schemars(range(min = SMOOTHING[0], max = SMOOTHING[1])))]
     pub smoothing: f64,
     /// The good rounds that the long average covers: 10 to 100,000. Default 600, as published.
     ///
     /// Lowering it follows a service that grows slower with its data sooner; the average does not move in bad rounds, so it
     /// need not be long to survive an overload.
+    #[cfg_attr(feature = "schema", schemars(range(min = LONG_WINDOW[0], max = LONG_WINDOW[1])))]
     pub long_window: u32,
 }
 

@@ -17,26 +17,38 @@ const QUEUE: [f64; 2] = [0.5, 100.0];
 /// assert_eq!(fault.to_string(), "queue_high is 8, allowed is 9 (queue_low) to 100");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct VegasConfig {
     /// The lowest limit the law may reach, in permits: 1 to `max_limit`. Default 1: with less nothing would run and nothing
     /// would be seen.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::MAX_LIMIT)))]
     pub min_limit: u32,
     /// The highest limit the law may reach, in permits: `min_limit` to 1,048,575. Default 1,000: no service we know of is the
     /// better for more calls at once from one process.
     ///
     /// It also bounds the harm where the service shows nothing while it is overloaded.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::MAX_LIMIT)))]
     pub max_limit: u32,
     /// The limit before there is evidence, in permits: `min_limit` to `max_limit`. Default 20, or the nearest limit allowed:
     /// few services mind so many, and the law doubles from there.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::MAX_LIMIT)))]
     pub initial_limit: Option<u32>,
     /// The estimated queue in the service below which the limit grows, in steps: 0.5 to 100. Default 3, as published: enough
     /// that the service never waits for us.
+    #[cfg_attr(feature = "schema", schemars(range(min = QUEUE[0], max = QUEUE[1])))]
     pub queue_low: f64,
     /// The estimated queue in the service above which the limit shrinks, in steps: `queue_low` to 100. Default 6, as
     /// published.
     ///
     /// Raising it lets a longer queue stand in the service; the gap to `queue_low` is where the limit rests.
+    #[cfg_attr(feature = "schema", schemars(range(min = QUEUE[0], max = QUEUE[1])))]
     pub queue_high: f64,
 }
 
