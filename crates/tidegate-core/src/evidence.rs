@@ -34,6 +34,13 @@ pub struct Demand {
     pub abandoned_calls: u64,
     /// How long those permits had been out, all together; to a quarter of a tick each.
     pub abandoned_time: Duration,
+    /// Of those that came back, how many nobody used: they were handed over to a caller that had just gone.
+    pub unused: u64,
+    /// The number of permits out, integrated over time since the previous tick: permits × time.
+    ///
+    /// The time of calls that have not ended is in it. Zero unless the law
+    /// [`wants_latency`](crate::ControlLaw::wants_latency), and at the first tick of one that does.
+    pub in_flight_time: Duration,
 }
 
 /// What a pool shows: a reading, its own callers' counts, and what happened since the previous tick.

@@ -46,6 +46,14 @@ pub trait ControlLaw: Debug + Send + 'static {
         false
     }
 
+    /// Whether the law needs [`Demand::in_flight_time`](crate::Demand::in_flight_time), which costs each call two reads of
+    /// the clock.
+    ///
+    /// It is asked at every tick, and may change.
+    fn wants_latency(&self) -> bool {
+        false
+    }
+
     /// Whether further ticks without any traffic would change nothing, so that the driver may sleep.
     fn is_settled(&self) -> bool {
         true

@@ -4,7 +4,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use tidegate_core::Outcome;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::gate::{Entry, Grant, Hold, Kind, Line, Ticket, nanos};
@@ -140,9 +139,7 @@ impl Acquire {
         {
             let since = wait.since;
             let unseen = shared.gate.cancel(ticket);
-            if unseen > 0 {
-                shared.outcomes.count(Outcome::Ignored, unseen);
-            }
+            shared.outcomes.unseen(unseen);
             shared.telemetry.queue_wait(since);
         }
         self.state = State::Done;

@@ -13,6 +13,7 @@ use crate::QueueSettings;
 use crate::driver::Driver;
 use crate::gate::Gate;
 use crate::limiter::{DECISIONS_KEPT, Outcomes, Shared};
+use crate::occupancy::Clock;
 use crate::telemetry::Telemetry;
 use crate::{BuildError, LawSettings, Limiter, Mode, PoolProbe, Settings, SojournSettings};
 
@@ -26,6 +27,8 @@ pub struct LimiterBuilder {
     /// The law for [`LawSettings::Custom`].
     law: Option<Box<dyn ControlLaw>>,
     constants: PoolAimdConstants,
+    #[cfg(feature = "test-util")]
+    clock: Option<crate::ManualClock>,
 }
 
 impl LimiterBuilder {
@@ -96,6 +99,21 @@ impl LimiterBuilder {
         self
     }
 
+    /// The clock that calls are timed with, if the law wants their time, in place of tokio's.
+    #[cfg(feature = "test-util")]
+    pub fn clock(mut self, clock: crate::ManualClock) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    fn call_clock(&self) -> Clock {
+        #[cfg(feature = "test-util")]
+        if let Some(clock) = &self.clock {
+            return Clock::Manual(clock.clone());
+        }
+        Clock::Tokio(Instant::now())
+    }
+
     /// Whether calls are held back; see [`Mode`]. Default: they are.
     pub fn mode(mut self, mode: Mode) -> Self {
         self.settings.mode = mode;
@@ -161,7 +179,8 @@ impl LimiterBuilder {
     }
 
     fn assemble(self) -> Result<(Limiter, Driver, Duration), BuildError> {
-        let Self { name, pool, settings, law, constants } = self;
+        let clock = self.call_clock();
+        let Self { name, pool, settings, law, constants, .. } = self;
         let name = name.unwrap_or_else(|| "default".to_owned());
         let pool_max = pool.as_deref().map(|pool| pool.read().reading.max);
         let law = match (settings.check(pool_max), settings.law.build(pool_max, law, constants)) {
@@ -171,7 +190,7 @@ impl LimiterBuilder {
         };
         let shared = Arc::new(Shared {
             start: Instant::now(),
-            gate: Gate::new(law.limit().clamp(1, MAX_LIMIT), settings.queue.config()),
+            gate: Gate::timed_by(law.limit().clamp(1, MAX_LIMIT), settings.queue.config(), clock),
             telemetry: Telemetry::new(&name, pool.as_deref()),
             name,
             outcomes: Outcomes::default(),

@@ -90,7 +90,7 @@ impl Claim {
         let hold = std::mem::replace(&mut self.hold, Hold::PLAIN.ended());
         if let Some(ticket) = hold.ticket() {
             let unseen = self.shared.gate.cancel(ticket);
-            self.shared.outcomes.count(Outcome::Ignored, unseen);
+            self.shared.outcomes.unseen(unseen);
         } else if hold.is_held() {
             self.shared.outcomes.abandon(1, self.shared.gate.age(hold));
             self.shared.gate.release_plain();

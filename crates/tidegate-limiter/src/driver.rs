@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 use crate::PoolProbe;
 use crate::gate::{Gate, Observation, nanos};
 use crate::limiter::{DECISIONS_KEPT, DecisionRecord, Shared};
+use crate::occupancy::Occupied;
 use crate::pace::Pace;
 use crate::telemetry::{Standing, Telling, Tick};
 
@@ -50,6 +51,8 @@ struct Seen {
     abandoned: u64,
     abandoned_calls: u64,
     abandoned_looks: u64,
+    unused: u64,
+    occupied: Occupied,
     activity: PoolActivity,
 }
 
@@ -62,7 +65,8 @@ impl Driver {
     ) -> Self {
         // Another limiter, or an earlier one, may have used the pool: its past is not this one's evidence.
         let activity = pool.as_ref().map(|pool| pool.read().activity).unwrap_or_default();
-        let seen = Seen { activity, ..Seen::default() };
+        let mut seen = Seen { activity, ..Seen::default() };
+        seen.occupied.look(&shared.gate, law.wants_latency());
         Self {
             shared: Arc::downgrade(shared),
             law,
@@ -166,6 +170,10 @@ impl Driver {
         demand.abandoned_calls = abandoned_calls - self.seen.abandoned_calls;
         let looks = u32::try_from(abandoned_looks - self.seen.abandoned_looks).unwrap_or(u32::MAX);
         demand.abandoned_time = self.look.saturating_mul(looks);
+        let unused = shared.outcomes.unused.load(Ordering::Relaxed);
+        demand.unused = unused - self.seen.unused;
+        demand.in_flight_time = self.seen.occupied.look(&shared.gate, self.law.wants_latency());
+        self.seen.unused = unused;
         self.seen.abandoned = abandoned;
         self.seen.abandoned_calls = abandoned_calls;
         self.seen.abandoned_looks = abandoned_looks;

@@ -3,7 +3,7 @@
 //! # Counts and their owners
 //!
 //! One atomic word holds `in_flight` (permits out), `reserved` (permits kept for services that said "ready" and have not
-//! been called), a mark `GATED`, and a wrapping count of admissions. `limit` stands beside it.
+//! been called), the marks `GATED` and `TIMED`, and a wrapping count of admissions. `limit` stands beside it.
 //! A permit of `in_flight` is owned by a `Permit` or by a granted [`Ticket`], and both know the [`Hold`] it is: how many
 //! permits of which flow. A permit of `reserved` is owned by a `Reservation` or by a granted ticket of that kind.
 //! Each of them gives back what it owns when it is dropped.
@@ -78,6 +78,7 @@ use self::shadow::Would;
 pub(crate) use self::shadow::WouldHave;
 pub(crate) use self::sojourn::nanos;
 use self::word::Word;
+use crate::occupancy::{Clock, Occupancy};
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering, lock};
 use crate::{OverloadReason, Overloaded};
 
@@ -99,6 +100,8 @@ pub(crate) struct Gate {
     is_asleep: AtomicBool,
     answers: Arc<Answers>,
     queue: Mutex<Queue>,
+    /// Told of while `TIMED` is set.
+    occupancy: Occupancy,
 }
 
 /// The driver's look before which a reservation was given, so that the look can tell old ones from new.
@@ -134,7 +137,13 @@ impl Gate {
     /// The modulus of the wrapping count of admissions.
     pub(crate) const ADMITTED_MODULUS: u32 = Word::ADMITTED_MODULUS;
 
+    #[cfg(test)]
     pub(crate) fn new(limit: u32, queue: QueueConfig) -> Self {
+        Self::timed_by(limit, queue, Clock::Tokio(tokio::time::Instant::now()))
+    }
+
+    /// One that reads another clock, if it has to read any.
+    pub(crate) fn timed_by(limit: u32, queue: QueueConfig, clock: Clock) -> Self {
         let answers = Arc::new(Answers::new());
         Self {
             word: AtomicU64::new(0),
@@ -146,15 +155,20 @@ impl Gate {
             is_asleep: AtomicBool::new(false),
             queue: Mutex::new(Queue::new(queue, Arc::clone(&answers))),
             answers,
+            occupancy: Occupancy::new(clock),
         }
     }
 
     /// Takes a permit if one is free and nobody waits.
     #[inline]
     pub(crate) fn try_take(&self) -> bool {
-        let taken = self.try_change(|word| word.take(1), || self.release(Hold::PLAIN));
+        let undo = |taken: Word| {
+            self.note_change(taken, 1);
+            self.release_plain();
+        };
+        let taken = self.try_change(|word| word.take(1), undo);
         if let Some(word) = taken {
-            self.note_peak(word);
+            self.note_taken(word, 1);
         }
         taken.is_some()
     }
@@ -162,11 +176,11 @@ impl Gate {
     /// Takes a reservation if a permit is free and nobody waits.
     #[inline(always)]
     pub(crate) fn try_reserve(&self) -> bool {
-        self.try_change(Word::reserve, || self.give_back_reservation()).is_some()
+        self.try_change(Word::reserve, |_| self.give_back_reservation()).is_some()
     }
 
     #[inline(always)]
-    fn try_change(&self, change: impl Fn(Word) -> Word, undo: impl FnOnce()) -> Option<Word> {
+    fn try_change(&self, change: impl Fn(Word) -> Word, undo: impl FnOnce(Word)) -> Option<Word> {
         let mut seen = self.load();
         loop {
             let limit = self.limit.load(Ordering::Relaxed);
@@ -184,7 +198,7 @@ impl Gate {
                     // The second look at the limit: see "Why a shrink holds at once".
                     let now = self.limit.load(Ordering::Relaxed);
                     if now < limit && taken.occupied() > now {
-                        undo();
+                        undo(taken);
                         return None;
                     }
                     return Some(taken);
@@ -364,8 +378,9 @@ impl Gate {
     /// A permit without a class comes back.
     #[inline]
     pub(crate) fn release_plain(&self) {
-        if self.update(|word| (!word.is_gated()).then(|| word.release(1))).is_none() {
-            self.release_gated();
+        match self.update(|word| (!word.is_gated()).then(|| word.release(1))) {
+            Some(word) => self.note_change(word, -1),
+            None => self.release_gated(),
         }
     }
 
@@ -379,7 +394,10 @@ impl Gate {
 
     /// Permits come back; the word as it was.
     fn take_back(&self, permits: u32) -> Word {
-        Word::from_bits(self.word.fetch_sub(u64::from(permits) * Word::IN_FLIGHT, Ordering::AcqRel))
+        let before = self.word.fetch_sub(u64::from(permits) * Word::IN_FLIGHT, Ordering::AcqRel);
+        let before = Word::from_bits(before);
+        self.note_change(before, -i64::from(permits));
+        before
     }
 
     /// The stamp of a reservation that is about to be taken.
@@ -420,7 +438,7 @@ impl Gate {
             self.spend_aged(1);
         }
         let claimed = self.update(Word::claim)?;
-        self.note_peak(claimed);
+        self.note_taken(claimed, 1);
         // Whoever sees `GATED` because of the driver sees this too.
         if claimed.is_gated() && self.is_asleep.load(Ordering::Acquire) {
             self.rouse();
@@ -477,6 +495,21 @@ impl Gate {
         }
     }
 
+    /// What has to be noted of permits that were taken; the word as it was changed.
+    #[inline]
+    fn note_taken(&self, word: Word, permits: u32) {
+        self.note_peak(word);
+        self.note_change(word, i64::from(permits));
+    }
+
+    /// So many more permits are out, or fewer, since a change of the word that made it this one or found it so.
+    #[inline]
+    fn note_change(&self, word: Word, permits: i64) {
+        if word.is_timed() && permits != 0 {
+            self.occupancy.change(permits);
+        }
+    }
+
     #[inline]
     fn note_peak(&self, word: Word) {
         let in_flight = word.in_flight();
@@ -500,7 +533,7 @@ impl Gate {
             Some(if kind == Kind::Reservation { freed.reserve() } else { freed.take(permits) })
         });
         if let Some(word) = taken {
-            self.note_peak(word);
+            self.note_taken(word, if kind == Kind::Permit { permits } else { 0 });
             self.spend_aged(revoked.get());
         }
         taken.is_some()

@@ -17,7 +17,7 @@
 //! what is not said keeps its default, and what is not known is refused. `schema` adds their JSON schema, and
 //! [`Settings`] gets `read`, which names everything that is wrong with a text at once.
 //!
-//! `test-util` adds `ManualDriver`: a limiter without a task, for simulators and tests that own the time.
+//! `test-util` adds `ManualDriver` and `ManualClock`: a limiter without a task, for simulators and tests that own the time.
 
 mod acquire;
 mod builder;
@@ -32,6 +32,7 @@ mod gate;
 mod limiter;
 #[cfg(feature = "test-util")]
 mod manual;
+mod occupancy;
 mod overloaded;
 mod pace;
 mod permit;
@@ -53,7 +54,7 @@ pub use error::BuildError;
 pub use flow::poll_as_call;
 pub use limiter::{DecisionRecord, Limiter};
 #[cfg(feature = "test-util")]
-pub use manual::ManualDriver;
+pub use manual::{ManualClock, ManualDriver};
 pub use overloaded::{OverloadReason, Overloaded};
 pub use permit::{Permit, Work};
 pub use pool_meter::{PoolMeter, PoolUse, PoolWait};

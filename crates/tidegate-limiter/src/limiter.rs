@@ -56,6 +56,8 @@ pub(crate) struct Outcomes {
     pub(crate) abandoned: AtomicU64,
     pub(crate) abandoned_calls: AtomicU64,
     pub(crate) abandoned_looks: AtomicU64,
+    /// Of those ignored, the permits that were handed over and came back unseen.
+    pub(crate) unused: AtomicU64,
 }
 
 impl Outcomes {
@@ -68,6 +70,14 @@ impl Outcomes {
             _ => return,
         };
         counter.fetch_add(u64::from(permits), Ordering::Relaxed);
+    }
+
+    /// Permits came back that were handed over to a caller who had gone.
+    pub(crate) fn unseen(&self, permits: u32) {
+        if permits > 0 {
+            self.count(Outcome::Ignored, permits);
+            self.unused.fetch_add(u64::from(permits), Ordering::Relaxed);
+        }
     }
 
     /// Work cut short, so many looks after its permits were given.

@@ -1,8 +1,27 @@
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tidegate_core::{Decision, Timestamp};
 
 use crate::driver::Driver;
+use crate::occupancy::micros;
+
+/// A clock that stands still until it is set, for those who own the time; see
+/// [`LimiterBuilder::clock`](crate::LimiterBuilder::clock). A clone is the same clock.
+#[derive(Clone, Debug, Default)]
+pub struct ManualClock(Arc<AtomicU64>);
+
+impl ManualClock {
+    /// Sets it, to a whole microsecond. It must not go backwards.
+    pub fn set(&self, now: Timestamp) {
+        self.0.store(micros(now.since_start()), Ordering::Relaxed);
+    }
+
+    pub(crate) fn micros(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// The driver of a limiter as a value, for those who own the time: simulators and tests.
 ///

@@ -66,6 +66,9 @@ impl Demand {
             abandoned: scale(self.abandoned, kept.running),
             abandoned_calls: scale(self.abandoned_calls, kept.running),
             abandoned_time: self.abandoned_time.mul_f64(kept.running),
+            unused: scale(self.unused, kept.running),
+            // Of the calls that run nobody knows how much longer they take for the others.
+            in_flight_time: self.in_flight_time.mul_f64(kept.running),
         }
     }
 }
@@ -179,7 +182,9 @@ mod tests {
     fn without_a_pool_calls_that_run_are_taken_away() {
         let mut evidence = busy(40, 0);
         evidence.pool = None;
+        (evidence.demand.unused, evidence.demand.in_flight_time) = (8, TICK * 40);
         let held = evidence.held_to(10, TICK);
+        assert_eq!((held.demand.unused, held.demand.in_flight_time), (2, TICK * 10));
         assert_eq!((held.demand.in_flight, held.demand.queued, held.demand.completed), (10, 30, 25));
         assert_eq!(Evidence::default().held_to(1, Duration::ZERO), Evidence::default());
     }

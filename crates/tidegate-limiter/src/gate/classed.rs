@@ -164,7 +164,7 @@ impl Gate {
         let taken = self.update(|word| {
             (!word.is_gated() && word.occupied() + permits <= allowed).then(|| word.take(permits))
         })?;
-        self.note_peak(taken);
+        self.note_taken(taken, permits);
         queue.flows().enter(flow, permits);
         Some(Hold::new(flow, permits))
     }

@@ -7,6 +7,7 @@ use tidegate_core::MAX_LIMIT;
 use super::queue::Queue;
 use super::word::Word;
 use super::{Gate, Kind, Ticket, WouldHave};
+use crate::occupancy::Occupancy;
 use crate::sync::{Ordering, lock};
 
 /// What the driver sees at a tick.
@@ -56,6 +57,25 @@ impl Gate {
         queue.pace = None;
         drop(queue);
         self.set_brake(false);
+    }
+
+    /// Begins to integrate the time of the permits out, or ends it; those that are out just now count from now on, or up to
+    /// now. Nobody else turns it on or off meanwhile.
+    pub(crate) fn time_calls(&self, on: bool) {
+        if self.load().is_timed() == on {
+            return;
+        }
+        let before = if on {
+            self.word.fetch_or(Word::TIMED, Ordering::AcqRel)
+        } else {
+            self.word.fetch_and(!Word::TIMED, Ordering::AcqRel)
+        };
+        let in_flight = i64::from(Word::from_bits(before).in_flight());
+        self.occupancy.change(if on { in_flight } else { -in_flight });
+    }
+
+    pub(crate) const fn occupancy(&self) -> &Occupancy {
+        &self.occupancy
     }
 
     /// Tells the queue how many permits come back in a second while calls wait, if that is known.

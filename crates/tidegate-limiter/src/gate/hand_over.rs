@@ -28,7 +28,11 @@ impl Gate {
         // The commonest hand-over by far: one for one. If this was the last in line the fast path stays closed for now: the
         // next one to look under the lock opens it, or waits.
         let kind = queue.plain_kind();
-        self.word.fetch_add(Word::handed_over(kind == Kind::Permit), Ordering::AcqRel);
+        let is_permit = kind == Kind::Permit;
+        let before = self.word.fetch_add(Word::handed_over(is_permit), Ordering::AcqRel);
+        if !is_permit {
+            self.note_change(Word::from_bits(before), -1);
+        }
         let waker = queue.grant_plain(kind, self.stamp().0);
         drop(queue);
         if let Some(waker) = waker {
@@ -91,6 +95,8 @@ impl Gate {
         });
         if let Some(word) = taken {
             self.note_peak(word);
+            let given = if turn.kind == Kind::Permit { turn.permits } else { 0 };
+            self.note_change(word, i64::from(given) - i64::from(back));
         }
         Granted::One(queue.grant(turn, self.stamp().0))
     }

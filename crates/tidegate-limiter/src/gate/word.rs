@@ -11,11 +11,12 @@ pub(super) struct Word(u64);
 
 const FIELD: u64 = (1 << 20) - 1;
 const RESERVED_SHIFT: u32 = 20;
-const ADMITTED_SHIFT: u32 = 41;
+const ADMITTED_SHIFT: u32 = 42;
 
 impl Word {
     pub(super) const IN_FLIGHT: u64 = 1;
     pub(super) const GATED: u64 = 1 << 40;
+    pub(super) const TIMED: u64 = 1 << 41;
     pub(super) const ADMITTED_MODULUS: u32 = 1 << (64 - ADMITTED_SHIFT);
     const RESERVED: u64 = 1 << RESERVED_SHIFT;
     const ADMITTED: u64 = 1 << ADMITTED_SHIFT;
@@ -39,6 +40,16 @@ impl Word {
     #[inline]
     pub(super) const fn is_gated(self) -> bool {
         self.0 & Self::GATED != 0
+    }
+
+    /// Whether the time of the permits out is integrated: whoever changes their number tells the [`Occupancy`].
+    ///
+    /// It stands in the word so that each change is told once, or not at all, whenever it is turned on or off.
+    ///
+    /// [`Occupancy`]: crate::occupancy::Occupancy
+    #[inline]
+    pub(super) const fn is_timed(self) -> bool {
+        self.0 & Self::TIMED != 0
     }
 
     #[inline]

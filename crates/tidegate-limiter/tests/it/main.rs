@@ -9,6 +9,7 @@ mod close;
 mod deadline;
 mod edges;
 mod hammer;
+mod latency;
 mod limiter;
 mod load;
 mod manual;

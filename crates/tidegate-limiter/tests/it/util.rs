@@ -11,6 +11,7 @@ use tidegate_limiter::PoolProbe;
 pub(crate) struct Told {
     limit: Arc<AtomicU32>,
     brake: Arc<AtomicBool>,
+    wants_latency: Arc<AtomicBool>,
     seen: Arc<Mutex<Vec<Evidence>>>,
     current: u32,
 }
@@ -20,6 +21,7 @@ impl Told {
         Self {
             limit: Arc::new(AtomicU32::new(limit)),
             brake: Arc::default(),
+            wants_latency: Arc::default(),
             seen: Arc::default(),
             current: limit,
         }
@@ -31,6 +33,10 @@ impl Told {
 
     pub(crate) fn set_brake(&self, on: bool) {
         self.brake.store(on, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_wants_latency(&self, on: bool) {
+        self.wants_latency.store(on, Ordering::Relaxed);
     }
 
     /// The evidence of every tick so far.
@@ -52,6 +58,10 @@ impl ControlLaw for Told {
 
     fn brakes(&self, _pool: &PoolEvidence) -> bool {
         self.brake.load(Ordering::Relaxed)
+    }
+
+    fn wants_latency(&self) -> bool {
+        self.wants_latency.load(Ordering::Relaxed)
     }
 }
 

@@ -80,6 +80,29 @@ fn growth_wakes_a_waiter() {
     });
 }
 
+/// Were a permit counted twice, or never, the time of calls would be wrong for ever.
+#[test]
+fn each_permit_is_timed_once_or_not_at_all_however_the_timing_is_switched() {
+    model(|| {
+        let gate = Arc::new(gate(2));
+        assert!(gate.try_take());
+        let caller = beside(&gate, move |gate| {
+            if gate.try_take() {
+                gate.release(Hold::PLAIN);
+            }
+        });
+        gate.time_calls(true);
+        gate.release(Hold::PLAIN);
+        assert!(gate.try_take());
+        gate.time_calls(false);
+        gate.time_calls(true);
+        caller.join().unwrap();
+        assert_eq!(gate.occupancy().permits(), 1);
+        gate.release(Hold::PLAIN);
+        assert_eq!(gate.occupancy().permits(), 0);
+    });
+}
+
 #[test]
 fn the_brake_stops_and_releases() {
     model(|| {

@@ -73,6 +73,9 @@ impl Pair {
             self.model.first_waits() || op == Op::Claim || op == Op::Enter(Kind::Permit, Line::First);
         self.act(op);
         self.hear_of_room(op, was_full);
+        if self.next_id.is_multiple_of(5) {
+            self.gate.time_calls(self.next_id.is_multiple_of(2));
+        }
         self.check();
         let now = self.model.occupied();
         assert!(now <= occupied.max(self.model.allowed()), "admitted above the limit");
@@ -336,6 +339,8 @@ impl Pair {
         let (seen, model) = (self.gate.peek(), &self.model);
         let counts = (seen.limit, seen.in_flight, seen.reserved, seen.queued as usize);
         assert_eq!(counts, (model.limit, model.in_flight, model.reserved, model.queued()));
+        let timed = if self.gate.load().is_timed() { seen.in_flight } else { 0 };
+        assert_eq!(self.gate.occupancy().permits(), u64::from(timed), "permits whose time is not counted");
         assert_eq!((seen.is_braked, seen.is_closed), (model.is_braked, model.is_closed));
         self.check_owners(seen.in_flight, seen.reserved);
         for held in &self.tickets {
