@@ -93,6 +93,31 @@ impl Reason {
         Self::Trial,
     ];
 
+    /// Whether the decision rests on a round of work that went well: without losses, an emergency or a trial, and not on the
+    /// lack of evidence.
+    #[must_use]
+    pub const fn is_good(self) -> bool {
+        match self {
+            Self::Balanced
+            | Self::Fixed
+            | Self::FreeConnections
+            | Self::NoFreeConnection
+            | Self::PoolWait
+            | Self::Probe
+            | Self::Throughput => true,
+            Self::Abandoned
+            | Self::Configured
+            | Self::Emergency
+            | Self::LowDemand
+            | Self::NoEvidence
+            | Self::Overload
+            | Self::PoolResized
+            | Self::PoolTimeout
+            | Self::RoundOpen
+            | Self::Trial => false,
+        }
+    }
+
     /// The name used as a metric label, in snake case.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -13,6 +13,7 @@ use crate::QueueSettings;
 use crate::driver::Driver;
 use crate::gate::Gate;
 use crate::limiter::{DECISIONS_KEPT, Outcomes, Shared};
+use crate::live::Live;
 use crate::occupancy::Clock;
 use crate::telemetry::Telemetry;
 use crate::{BuildError, LawSettings, Limiter, Mode, PoolProbe, Settings, SojournSettings};
@@ -162,8 +163,8 @@ impl LimiterBuilder {
     /// If a setting is outside its range (all of them are named), if the default law has no pool, or outside a runtime.
     pub fn build(self) -> Result<Limiter, BuildError> {
         let runtime = Handle::try_current().map_err(|_| BuildError::NO_RUNTIME)?;
-        let (limiter, driver, tick) = self.assemble()?;
-        runtime.spawn(driver.run(limiter.shared().start, tick));
+        let (limiter, driver) = self.assemble()?;
+        runtime.spawn(driver.run(limiter.shared().start));
         Ok(limiter)
     }
 
@@ -174,11 +175,11 @@ impl LimiterBuilder {
     /// As [`build`](Self::build), but no runtime is needed.
     #[cfg(feature = "test-util")]
     pub fn build_manual(self) -> Result<(Limiter, crate::ManualDriver), BuildError> {
-        let (limiter, driver, _) = self.assemble()?;
+        let (limiter, driver) = self.assemble()?;
         Ok((limiter, crate::ManualDriver::new(driver)))
     }
 
-    fn assemble(self) -> Result<(Limiter, Driver, Duration), BuildError> {
+    fn assemble(self) -> Result<(Limiter, Driver), BuildError> {
         let clock = self.call_clock();
         let Self { name, pool, settings, law, constants, .. } = self;
         let name = name.unwrap_or_else(|| "default".to_owned());
@@ -188,16 +189,19 @@ impl LimiterBuilder {
             (Err(faults), Ok(_)) => return Err(faults),
             (Err(faults), Err(law)) => return Err(faults.with_missing_of(&law)),
         };
+        let (mode, tick) = (settings.mode, settings.tick);
         let shared = Arc::new(Shared {
             start: Instant::now(),
             gate: Gate::timed_by(law.limit().clamp(1, MAX_LIMIT), settings.queue.config(), clock),
+            live: Live::new(settings, pool.clone(), constants),
             telemetry: Telemetry::new(&name, pool.as_deref()),
             name,
             outcomes: Outcomes::default(),
             decisions: Mutex::new(VecDeque::with_capacity(DECISIONS_KEPT)),
         });
-        let driver = Driver::new(&shared, law, pool, settings.tick);
-        Ok((Limiter::from_shared(shared), driver, settings.tick))
+        shared.gate.set_shadow(mode == Mode::Shadow);
+        let driver = Driver::new(&shared, law, pool, tick);
+        Ok((Limiter::from_shared(shared), driver))
     }
 }
 

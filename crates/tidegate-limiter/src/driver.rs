@@ -4,11 +4,13 @@ use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
-use tidegate_core::{ControlLaw, Demand, Evidence, PoolActivity, PoolEvidence, Timestamp};
+use tidegate_core::{
+    ControlLaw, Decision, Demand, Evidence, MAX_LIMIT, PoolActivity, PoolEvidence, Reason, Timestamp,
+};
 use tokio::time::{Instant, sleep};
 
 use crate::PoolProbe;
-use crate::gate::{Gate, Observation, nanos};
+use crate::gate::{Gate, Observation, WouldHave, nanos};
 use crate::limiter::{DECISIONS_KEPT, DecisionRecord, Shared};
 use crate::occupancy::Occupied;
 use crate::pace::Pace;
@@ -23,6 +25,8 @@ pub(crate) struct Driver {
     shared: Weak<Shared>,
     law: Box<dyn ControlLaw>,
     pool: Option<Arc<dyn PoolProbe>>,
+    is_frozen: bool,
+    tick: Duration,
     seen: Seen,
     telling: Telling,
     pace: Pace,
@@ -34,7 +38,7 @@ pub(crate) struct Driver {
 pub(crate) struct Ticked {
     /// For who owns the time; the others find it among the decisions.
     #[cfg(feature = "test-util")]
-    pub(crate) decision: tidegate_core::Decision,
+    pub(crate) decision: Decision,
     /// Whether the driver may sleep until there is work.
     pub(crate) may_sleep: bool,
 }
@@ -46,6 +50,9 @@ struct Seen {
     admitted: u32,
     in_flight: u32,
     queued: u32,
+    would_have: WouldHave,
+    would_have_waited: Duration,
+    looked_at: Timestamp,
     overload: u64,
     ignored: u64,
     abandoned: u64,
@@ -71,6 +78,8 @@ impl Driver {
             shared: Arc::downgrade(shared),
             law,
             pool,
+            is_frozen: false,
+            tick,
             seen,
             telling: Telling::default(),
             pace: Pace::default(),
@@ -79,8 +88,8 @@ impl Driver {
     }
 
     /// Runs from `start`, the moment the limiter was built, to the end of the limiter.
-    pub(crate) async fn run(mut self, start: Instant, tick: Duration) {
-        let mut next_tick = start + tick;
+    pub(crate) async fn run(mut self, start: Instant) {
+        let mut next_tick = start + self.tick;
         loop {
             sleep(self.look).await;
             let now = Instant::now();
@@ -90,7 +99,7 @@ impl Driver {
             if now < next_tick {
                 continue;
             }
-            next_tick = now + tick;
+            next_tick = now + self.tick;
             let ticked = self.tick(Timestamp::from_start(now - start));
             if ticked.is_some_and(|ticked| ticked.may_sleep) {
                 sleep_until_work(&self.shared, self.seen.admitted).await;
@@ -100,14 +109,16 @@ impl Driver {
         }
     }
 
-    /// What cannot wait for the law: the brake, reservations that stand idle while others wait, and calls that have stood
+    /// What cannot wait for the law: what the owner asked for, the brake, reservations that stand idle while others wait, and calls that have stood
     /// in the queue for too long.
     ///
     /// Whether the limiter still exists.
-    pub(crate) fn look(&self, now: Timestamp) -> bool {
+    pub(crate) fn look(&mut self, now: Timestamp) -> bool {
         let Some(shared) = self.shared.upgrade() else {
             return false;
         };
+        self.obey(&shared, now);
+        self.note_shadow(&shared, now);
         if let Some(pool) = &self.pool {
             let on = self.law.brakes(&pool.read());
             if on != shared.gate.peek().is_braked {
@@ -122,18 +133,28 @@ impl Driver {
     /// One tick of the law, if the limiter still exists.
     pub(crate) fn tick(&mut self, now: Timestamp) -> Option<Ticked> {
         let shared = self.shared.upgrade()?;
+        self.obey(&shared, now);
         let observation = shared.gate.observe();
         let pool = self.pool.as_ref().map(|pool| pool.read());
         let tick = self.count(&shared, &observation, pool);
-        let is_waited_for = observation.queued > 0 && self.seen.queued > 0;
+        let queued = would_queue(&observation);
+        let is_waited_for = queued > 0 && self.seen.queued > 0;
         let span = now.since(self.seen.at);
         shared.gate.set_pace(self.pace.observe(span, tick.demand.completed, is_waited_for));
         self.seen.at = now;
-        self.seen.queued = observation.queued;
+        self.seen.queued = queued;
         let mut evidence = Evidence::default();
         evidence.demand = tick.demand;
         evidence.pool = tick.pool;
-        let decision = self.law.tick(now, &evidence);
+        if observation.is_shadow {
+            evidence = evidence.held_to(observation.limit, span);
+        }
+        let decision = if self.is_frozen {
+            Decision::new(observation.limit, observation.limit, Reason::Configured)
+        } else {
+            self.law.tick(now, &evidence)
+        };
+        shared.live.note(&decision);
         if decision.to != observation.limit {
             shared.gate.set_limit(decision.to);
         }
@@ -142,12 +163,58 @@ impl Driver {
         }
         shared.telemetry.tick(now, &tick, &shared.gate.peek(), &decision, &mut self.telling);
         let is_quiet = observation.queued == 0 || observation.is_closed;
-        let may_sleep = observation.in_flight == 0 && is_quiet && self.law.is_settled();
+        let may_sleep = observation.in_flight == 0 && is_quiet && (self.is_frozen || self.law.is_settled());
         Some(Ticked {
             #[cfg(feature = "test-util")]
             decision,
             may_sleep,
         })
+    }
+
+    /// What holds beside the law, and what shadow mode has let through since the previous tick.
+    fn stand(&mut self, shared: &Shared, now: &Observation) -> Standing {
+        let would_have = now.would_have.since(self.seen.would_have);
+        self.seen.would_have = now.would_have;
+        let total = shared.live.would_have_waited();
+        let waited_before = std::mem::replace(&mut self.seen.would_have_waited, total);
+        Standing {
+            is_shadow: now.is_shadow,
+            is_frozen: self.is_frozen,
+            would_queue: would_have.waited,
+            would_refuse: would_have.refused,
+            would_wait: total.saturating_sub(waited_before),
+        }
+    }
+
+    /// Does what the owner has asked for since the last time.
+    fn obey(&mut self, shared: &Shared, now: Timestamp) {
+        let Some(change) = shared.live.take() else { return };
+        self.tick = change.tick;
+        self.look = change.tick / LOOKS_PER_TICK;
+        self.is_frozen = change.is_frozen;
+        if let Some(law) = change.law {
+            self.law = law;
+        }
+        let from = shared.gate.peek().limit;
+        // In any case: what was measured under other settings is no evidence under these.
+        self.law.set_limit(now, change.limit.unwrap_or(from));
+        let to = self.law.limit().clamp(1, MAX_LIMIT);
+        if to != from {
+            shared.gate.set_limit(to);
+        }
+        let decision = Decision::new(from, to, Reason::Configured);
+        remember(shared, DecisionRecord { at: now, decision });
+        shared.telemetry.configured(&decision, &mut self.telling);
+    }
+
+    /// Adds up what calls beyond the limit would wait now.
+    fn note_shadow(&mut self, shared: &Shared, now: Timestamp) {
+        let span = now.since(self.seen.looked_at);
+        self.seen.looked_at = now;
+        let seen = shared.gate.peek();
+        if seen.is_shadow {
+            shared.live.note_would_have_waited(would_queue(&seen), span);
+        }
     }
 
     /// Turns totals into what happened since the previous tick.
@@ -187,17 +254,27 @@ impl Driver {
         self.seen.in_flight = now.in_flight;
         self.seen.overload = overload;
         self.seen.ignored = ignored;
-        let standing = Standing::default();
+        let standing = self.stand(shared, now);
         Tick { demand, pool, admitted: u64::from(admitted), ignored: ignored_now, standing }
     }
 }
 
-/// Waits, without a timer, until somebody was admitted since the tick that saw `admitted`, somebody waits, or the last
-/// handle is gone.
+/// How many calls wait, or would if the limit were enforced.
+const fn would_queue(seen: &Observation) -> u32 {
+    if seen.is_shadow { seen.in_flight.saturating_sub(seen.limit) } else { seen.queued }
+}
+
+/// Waits, without a timer, until somebody was admitted since the tick that saw `admitted`, somebody waits, the owner
+/// asks for something, or the last handle is gone.
 async fn sleep_until_work(shared: &Weak<Shared>, admitted: u32) {
     // A reference that lasted over the wait would keep the limiter alive for ever.
-    poll_fn(|cx| shared.upgrade().map_or(Poll::Ready(()), |shared| shared.gate.poll_idle(cx, admitted)))
-        .await;
+    poll_fn(|cx| {
+        let Some(shared) = shared.upgrade() else { return Poll::Ready(()) };
+        let idle = shared.gate.poll_idle(cx, admitted);
+        // Looked at after the waker stands where who asks for something finds it.
+        if shared.live.is_news() { Poll::Ready(()) } else { idle }
+    })
+    .await;
 }
 
 fn remember(shared: &Shared, record: DecisionRecord) {
@@ -213,6 +290,7 @@ impl Drop for Driver {
     /// could take the brake off, and nobody will move the limit.
     fn drop(&mut self) {
         if let Some(shared) = self.shared.upgrade() {
+            shared.live.undriven();
             shared.gate.undriven();
             shared.telemetry.driver_ended();
         }

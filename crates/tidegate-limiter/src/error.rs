@@ -25,12 +25,14 @@ enum What {
 /// What is not there, though the settings need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Missing {
+    Driver,
     Law,
     Pool,
     Runtime,
 }
 
 impl BuildError {
+    pub(crate) const NO_DRIVER: Self = Self { what: What::Missing(Missing::Driver) };
     pub(crate) const NO_LAW: Self = Self { what: What::Missing(Missing::Law) };
     pub(crate) const NO_POOL: Self = Self { what: What::Missing(Missing::Pool) };
     pub(crate) const NO_RUNTIME: Self = Self { what: What::Missing(Missing::Runtime) };
@@ -87,6 +89,7 @@ impl fmt::Display for BuildError {
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Driver => "the driver has ended with its runtime, so nobody would change the limit: build a new limiter",
             Self::Law => "the law is custom, but none is given: add .law(law)",
             Self::Pool => {
                 "pool is not given, but the default law is driven by one: add .pool(probe), or choose .fixed(n) or .law(law)"

@@ -30,6 +30,7 @@ mod error;
 mod flow;
 mod gate;
 mod limiter;
+mod live;
 #[cfg(feature = "test-util")]
 mod manual;
 mod occupancy;

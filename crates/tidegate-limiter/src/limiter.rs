@@ -8,8 +8,9 @@ use tidegate_core::{Decision, Outcome, Timestamp};
 use tokio::time::Instant;
 
 use crate::gate::{Gate, Hold};
+use crate::live::Live;
 use crate::telemetry::Telemetry;
-use crate::{Acquire, Class, Drain, LimiterBuilder, Overloaded, Permit, Snapshot};
+use crate::{Acquire, Class, Drain, LimiterBuilder, Mode, Overloaded, Permit, Snapshot};
 
 /// How many decisions are remembered.
 pub(crate) const DECISIONS_KEPT: usize = 256;
@@ -41,6 +42,7 @@ pub(crate) struct Shared {
     /// What times of waiters count from.
     pub(crate) start: Instant,
     pub(crate) gate: Gate,
+    pub(crate) live: Live,
     pub(crate) outcomes: Outcomes,
     pub(crate) telemetry: Telemetry,
     pub(crate) decisions: Mutex<VecDeque<DecisionRecord>>,
@@ -236,6 +238,11 @@ impl Limiter {
             overhang: seen.in_flight.saturating_sub(seen.limit),
             is_braked: seen.is_braked,
             is_closed: seen.is_closed,
+            is_frozen: self.shared.live.is_frozen(),
+            mode: if seen.is_shadow { Mode::Shadow } else { Mode::Enforce },
+            would_have_queued: seen.would_have.waited,
+            would_have_refused: seen.would_have.refused,
+            would_have_waited: self.shared.live.would_have_waited(),
         }
     }
 

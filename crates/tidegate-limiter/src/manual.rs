@@ -37,7 +37,7 @@ impl ManualDriver {
     }
 
     /// A look at the brake, at idle reservations and at those who wait, at `now`; the task does it four times a tick.
-    pub fn look(&self, now: Timestamp) {
+    pub fn look(&mut self, now: Timestamp) {
         self.driver.look(now);
     }
 

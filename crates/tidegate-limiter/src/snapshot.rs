@@ -1,3 +1,9 @@
+use std::time::Duration;
+
+use tidegate_core::MAX_LIMIT;
+
+use crate::Mode;
+
 /// A limiter's counts at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -16,6 +22,18 @@ pub struct Snapshot {
     pub is_braked: bool,
     /// Whether the limiter was closed: nobody is admitted any more.
     pub is_closed: bool,
+    /// Whether the limit is held where it is, whatever the law would say.
+    pub is_frozen: bool,
+    /// Whether calls are held back. In shadow mode `limit` is the limit that would be in force, and `overhang` the permits
+    /// that would not be out.
+    pub mode: Mode,
+    /// Calls that shadow mode let through and that would have had to wait, since the limiter was built.
+    pub would_have_queued: u64,
+    /// Calls that shadow mode let through and that would have been refused, since the limiter was built. Those that would
+    /// have stood too long (sojourn) are not among them.
+    pub would_have_refused: u64,
+    /// How long calls would have waited, all together: the calls beyond the limit at each look of the driver, over time.
+    pub would_have_waited: Duration,
 }
 
 impl Snapshot {
@@ -25,6 +43,7 @@ impl Snapshot {
         if self.is_braked || self.is_closed || self.queued > 0 {
             return 0;
         }
-        self.limit.saturating_sub(self.in_flight).saturating_sub(self.reserved)
+        let allowed = if matches!(self.mode, Mode::Shadow) { MAX_LIMIT } else { self.limit };
+        allowed.saturating_sub(self.in_flight).saturating_sub(self.reserved)
     }
 }

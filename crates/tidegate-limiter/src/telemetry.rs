@@ -83,6 +83,17 @@ impl Telemetry {
         tracing::info!(target: "tidegate::brake", limiter, on, "an acquire has waited long: nobody is admitted while it is on");
     }
 
+    /// A change by the owner, which may leave the limit as it is.
+    pub(crate) fn configured(&self, decision: &Decision, telling: &mut Telling) {
+        let handles = self.handles();
+        if decision.is_change() {
+            telling.changed = Some(unix_seconds());
+        }
+        handles.limit.set(decision.to);
+        handles.decision(decision.reason);
+        self.decide(decision, &Demand::default());
+    }
+
     pub(crate) fn driver_ended(&self) {
         self.handles().braked.set(0.0);
         let limiter = &*self.limiter;

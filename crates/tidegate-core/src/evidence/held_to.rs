@@ -21,6 +21,9 @@ impl Evidence {
     /// pool, where they get nothing done either: what gets done stays the same. If there are more, the rest of the calls get
     /// proportionally less done.
     ///
+    /// Without a pool all waiting is inside the service. Then it is taken for one that is busy: as much gets done by fewer
+    /// calls, and each takes proportionally less time.
+    ///
     /// So it knows nothing of a database that gets more done with fewer connections, and of a call that holds several
     /// connections it counts only one.
     #[must_use]
@@ -36,13 +39,12 @@ impl Evidence {
 
     fn kept(&self, excess: f64, span: Duration) -> Kept {
         let in_flight = f64::from(self.demand.in_flight);
-        let waiting = self.pool.map_or(0.0, |pool| {
-            if span.is_zero() {
-                f64::from(pool.pending)
-            } else {
-                pool.activity.pending_time.as_secs_f64() / span.as_secs_f64()
-            }
-        });
+        let Some(pool) = self.pool else { return Kept { waiting: 1.0, running: 1.0 } };
+        let waiting = if span.is_zero() {
+            f64::from(pool.pending)
+        } else {
+            pool.activity.pending_time.as_secs_f64() / span.as_secs_f64()
+        };
         let waiting = waiting.min(in_flight);
         let queued_instead = waiting.min(excess);
         Kept {
@@ -55,9 +57,10 @@ impl Evidence {
 impl Demand {
     fn held_to(&self, limit: u32, excess: u32, timeouts: u64, kept: Kept) -> Self {
         let timed_out = self.overloads.min(timeouts);
+        let in_flight = self.in_flight.min(limit);
         let overloads = scale(timed_out, kept.waiting) + scale(self.overloads - timed_out, kept.running);
         Self {
-            in_flight: self.in_flight.min(limit),
+            in_flight,
             in_flight_peak: self.in_flight_peak.min(limit),
             queued: self.queued.saturating_add(excess),
             held_back: self.held_back || self.in_flight_peak > limit,
@@ -67,8 +70,9 @@ impl Demand {
             abandoned_calls: scale(self.abandoned_calls, kept.running),
             abandoned_time: self.abandoned_time.mul_f64(kept.running),
             unused: scale(self.unused, kept.running),
-            // Of the calls that run nobody knows how much longer they take for the others.
-            in_flight_time: self.in_flight_time.mul_f64(kept.running),
+            in_flight_time: self
+                .in_flight_time
+                .mul_f64(f64::from(in_flight.max(1)) / f64::from(self.in_flight.max(1))),
         }
     }
 }
@@ -125,9 +129,7 @@ mod tests {
 
     /// So many calls out on a pool of 20, of which some wait for a connection and 20 hold one.
     fn busy(in_flight: u32, pending: u32) -> Evidence {
-        let mut evidence = Evidence::default();
-        evidence.demand =
-            Demand { in_flight, in_flight_peak: in_flight, completed: 100, ..Demand::default() };
+        let demand = Demand { in_flight, in_flight_peak: in_flight, completed: 100, ..Demand::default() };
         let mut pool = PoolEvidence {
             reading: PoolReading::new(20, 20, 0, Duration::from_secs(5)),
             pending,
@@ -140,8 +142,7 @@ mod tests {
         pool.activity.timeouts = 4;
         pool.activity.grants = 100;
         pool.activity.returns = 100;
-        evidence.pool = Some(pool);
-        evidence
+        Evidence { demand, pool: Some(pool) }
     }
 
     #[test]
@@ -179,13 +180,13 @@ mod tests {
     }
 
     #[test]
-    fn without_a_pool_calls_that_run_are_taken_away() {
+    fn without_a_pool_fewer_calls_do_as_much_in_less_time_each() {
         let mut evidence = busy(40, 0);
         evidence.pool = None;
         (evidence.demand.unused, evidence.demand.in_flight_time) = (8, TICK * 40);
         let held = evidence.held_to(10, TICK);
-        assert_eq!((held.demand.unused, held.demand.in_flight_time), (2, TICK * 10));
-        assert_eq!((held.demand.in_flight, held.demand.queued, held.demand.completed), (10, 30, 25));
+        assert_eq!((held.demand.unused, held.demand.in_flight_time), (8, TICK * 10));
+        assert_eq!((held.demand.in_flight, held.demand.queued, held.demand.completed), (10, 30, 100));
         assert_eq!(Evidence::default().held_to(1, Duration::ZERO), Evidence::default());
     }
 

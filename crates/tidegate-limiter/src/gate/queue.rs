@@ -116,6 +116,9 @@ impl Queue {
     /// Other bounds from `now` on, in nanoseconds since the limiter was built. Nobody who waits is refused for it.
     pub(super) fn configure(&mut self, config: QueueConfig, now: u64) {
         self.limit = config.limit;
+        if self.sojourn.as_ref().map(Sojourn::bounds) == config.sojourn {
+            return;
+        }
         let had_none = self.sojourn.is_none();
         self.sojourn = config.sojourn.map(|(target, interval)| Sojourn::new(target, interval));
         if had_none && self.sojourn.is_some() {

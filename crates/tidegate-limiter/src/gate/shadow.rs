@@ -19,6 +19,13 @@ pub(crate) struct WouldHave {
     pub(crate) refused: u64,
 }
 
+impl WouldHave {
+    /// What has been added since `earlier`.
+    pub(crate) const fn since(self, earlier: Self) -> Self {
+        Self { waited: self.waited - earlier.waited, refused: self.refused - earlier.refused }
+    }
+}
+
 /// What becomes of a call that finds no permit where the limit is enforced.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Would {

@@ -31,6 +31,11 @@ impl Sojourn {
         Self { target: nanos(target), interval: nanos(interval), phase: Phase::Clear }
     }
 
+    /// The target and the interval.
+    pub(super) const fn bounds(&self) -> (Duration, Duration) {
+        (Duration::from_nanos(self.target), Duration::from_nanos(self.interval))
+    }
+
     /// Whether the queue stands.
     pub(super) fn stands(&self) -> bool {
         matches!(self.phase, Phase::Standing { .. })

@@ -6,9 +6,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::util::{Told, ToldPool};
-use tidegate_limiter::{Class, Key, Limiter, Overloaded, Permit, Priority, Reservation};
+use tidegate_limiter::{
+    Class, Key, LawSettings, Limiter, Mode, Overloaded, Permit, Priority, QueueSettings, Reservation,
+    Settings, SojournSettings,
+};
 use tokio::task::{JoinSet, yield_now};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 const TASKS: u32 = 64;
 const CALLS: u32 = 400;
@@ -178,4 +181,59 @@ async fn a_limit_that_moves_is_kept_and_a_close_in_the_middle_drains() {
     tasks.join_all().await;
     assert!(inside.peak.load(Ordering::SeqCst) <= 8, "more than the highest limit inside");
     assert_idle(&limiter);
+}
+
+/// Everything an owner can change, in turn and many times, while calls of every kind come and go.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_limiter_that_is_changed_ten_thousand_times_loses_nothing() {
+    const CHANGES: u32 = 10_000;
+    let law = LawSettings::Fixed { limit: 8 };
+    let mut settings = Settings::default();
+    settings.law = law.clone();
+    settings.tick = Duration::from_millis(10);
+    let limiter = Limiter::builder().settings(settings.clone()).build().unwrap();
+    let inside = Inside::default();
+    let tasks = spawn_all(&limiter, &inside);
+    let mut dice = Dice(7);
+    for change in 0..CHANGES {
+        match dice.roll(8) {
+            0 => limiter.set_mode(Mode::Shadow),
+            1 => limiter.set_mode(Mode::Enforce),
+            2 => limiter.freeze().unwrap(),
+            3 => limiter.resume().unwrap(),
+            4 => limiter.set_limit(1 + dice.roll(12)).unwrap(),
+            5 => limiter.set_law(Told::new(1 + dice.roll(8))).unwrap(),
+            _ => {
+                settings.law = LawSettings::Fixed { limit: 1 + dice.roll(8) };
+                settings.queue.places = Some(1 + dice.roll(100));
+                settings.mode = if dice.roll(2) == 0 { Mode::Shadow } else { Mode::Enforce };
+                let (target, interval) = (Duration::from_millis(1), Duration::from_millis(20));
+                settings.queue.sojourn = (dice.roll(2) == 0).then(|| SojournSettings::new(target, interval));
+                limiter.reconfigure(settings.clone()).unwrap();
+            }
+        }
+        if change % 10 == 0 {
+            yield_now().await;
+        }
+    }
+    limiter.resume().unwrap();
+    settings.law = law;
+    settings.mode = Mode::Enforce;
+    settings.queue = QueueSettings::default();
+    limiter.reconfigure(settings.clone()).unwrap();
+    assert_eq!(limiter.settings(), settings);
+    let done = timeout(Duration::from_secs(60), tasks.join_all()).await.expect("a call is stuck");
+    assert_eq!(done.len(), TASKS as usize);
+    assert_idle(&limiter);
+    // The driver has heard of it by now, or does at its next look.
+    timeout(Duration::from_secs(10), async {
+        while limiter.snapshot().limit != 8 {
+            sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await
+    .expect("the last change was lost");
+    let held = limiter.try_acquire_with(Class::default().weight(8)).unwrap();
+    assert_eq!(held.weight(), 8);
+    assert!(limiter.try_acquire().is_err(), "shadow mode was left on");
 }

@@ -1,5 +1,6 @@
 //! A limiter whose law, driver and clock the test holds, and calls that it polls by hand.
 
+use std::cell::RefCell;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ pub(crate) type Call = Spawn<Acquire>;
 pub(crate) struct Rig {
     pub(crate) limiter: Limiter,
     pub(crate) law: Told,
-    driver: ManualDriver,
+    /// Looked through by rigs that are shared.
+    driver: RefCell<ManualDriver>,
     start: Instant,
 }
 
@@ -33,7 +35,7 @@ impl Rig {
         let builder = Limiter::builder().pool(ToldPool::default()).law(law.clone());
         let start = Instant::now();
         let (limiter, driver) = set(builder).build_manual().unwrap();
-        Self { limiter, law, driver, start }
+        Self { limiter, law, driver: RefCell::new(driver), start }
     }
 
     fn now(&self) -> Timestamp {
@@ -41,11 +43,12 @@ impl Rig {
     }
 
     pub(crate) fn tick(&mut self) {
-        self.driver.tick(self.now());
+        let now = self.now();
+        self.driver.get_mut().tick(now);
     }
 
     pub(crate) fn look(&self) {
-        self.driver.look(self.now());
+        self.driver.borrow_mut().look(self.now());
     }
 
     pub(crate) fn set_limit(&mut self, limit: u32) {

@@ -61,7 +61,7 @@ fn a_call_that_ends_with_a_waker_that_panics_gives_its_permit_back_once() {
 /// A call whose reservation was taken waits first in line; it may end before it got its permit, and be kept.
 #[test]
 fn a_promise_that_is_finished_leaves_its_place_at_once() {
-    let (limiter, driver) = Limiter::builder().fixed(1).build_manual().unwrap();
+    let (limiter, mut driver) = Limiter::builder().fixed(1).build_manual().unwrap();
     let mut service = Reservation::new(&limiter);
     assert!(service.poll_ready(&mut Context::from_waker(Waker::noop())).is_ready());
     driver.look(tidegate_core::Timestamp::default());

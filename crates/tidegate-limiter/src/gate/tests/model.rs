@@ -389,6 +389,9 @@ impl Model {
 
     pub(super) fn set_queue(&mut self, config: QueueConfig, now: u64) {
         self.places = config.limit;
+        if self.sojourn.as_ref().map(Sojourn::bounds) == config.sojourn {
+            return self.serve();
+        }
         if self.sojourn.is_none() && config.sojourn.is_some() {
             for waiter in self.waiters.iter_mut().filter(|waiter| waiter.bounded_priority().is_some()) {
                 waiter.since = now;

@@ -1,4 +1,4 @@
-//! A limit that is set from outside.
+//! A limit that is set from outside, or is not enforced.
 
 use super::*;
 
@@ -40,4 +40,18 @@ fn a_long_time_before_it_is_not_a_long_tick() {
     let mut idle = busy(1, 0, 1, 1);
     idle.demand.held_back = false;
     assert_eq!(bench.tick_after(100, &idle).to, 40);
+}
+
+/// 44 calls at once on a pool of 20, whatever the law says: what it sees is as if its limit were in force.
+#[test]
+fn a_limit_that_is_not_enforced_settles_where_an_enforced_one_would() {
+    let mut bench = Bench::starting_at(10);
+    let unlimited = busy(44, 24, 20, 20);
+    let mut limits = Vec::new();
+    for _ in 0..400 {
+        let seen = unlimited.held_to(bench.law.limit(), Duration::from_millis(100));
+        limits.push(bench.tick_after(100, &seen).to);
+    }
+    let settled = &limits[100..];
+    assert!(settled.iter().all(|limit| (18..=40).contains(limit)), "{settled:?}");
 }
