@@ -1,5 +1,8 @@
 use std::collections::VecDeque;
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,6 +10,7 @@ use parking_lot::Mutex;
 use tidegate_core::{Decision, Outcome, Timestamp};
 use tokio::time::Instant;
 
+use crate::flow::poll_as_call;
 use crate::gate::{Gate, Hold};
 use crate::live::Live;
 use crate::telemetry::Telemetry;
@@ -200,7 +204,11 @@ impl Limiter {
     /// Dropping the future drops `work`, then gives back the place in line or the permit. Work cut short is not a success.
     pub async fn run<F: Future>(&self, work: F) -> Result<F::Output, Overloaded> {
         let permit = self.acquire().await?.begin();
-        let done = work.await;
+        let done = {
+            let mut work = pin!(work);
+            let address = ptr::from_ref(&*work).addr();
+            poll_fn(|cx| poll_as_call(address, || work.as_mut().poll(cx))).await
+        };
         permit.finish(Outcome::Success);
         Ok(done)
     }

@@ -189,3 +189,23 @@ fn a_place_that_nests_acquires_is_named_once() {
     assert!(lines[0].contains("WARN tidegate::nested") && lines[0].contains("pool=\"reads\""), "{lines:#?}");
     assert!(lines[0].contains(&format!("at={here}")), "{lines:#?}");
 }
+
+#[tokio::test]
+async fn work_that_is_run_with_a_permit_is_a_call_of_its_own() {
+    let (log, _guard) = Log::listen();
+    let limiter = Limiter::builder().fixed(10).build().unwrap();
+    let meter = PoolMeter::new("reads");
+    let reading = PoolReading::new(20, 0, 0, Duration::from_secs(1));
+    let hold = async |meter: &PoolMeter| {
+        let mut lent = meter.begin(reading).granted();
+        lent.in_hand();
+        tokio::task::yield_now().await;
+        lent
+    };
+    let (first, second) = tokio::join!(limiter.run(hold(&meter)), limiter.run(hold(&meter)));
+    drop((first.unwrap(), second.unwrap()));
+    assert_eq!(log.lines(), [""; 0], "beside each other");
+    let both = limiter.run(async { (hold(&meter).await, hold(&meter).await) });
+    drop(both.await.unwrap());
+    assert_eq!(log.lines().len(), 1, "one within the other");
+}

@@ -53,6 +53,11 @@ impl<DB: Database> MeteredConnection<DB> {
         self.lent_mut().on_drop = GiveBack::Close;
     }
 
+    /// It is lent for longer than one statement, to the caller that is being polled.
+    pub(crate) fn in_hand(&mut self) {
+        self.lent_mut().usage.in_hand();
+    }
+
     /// A query begins. If the connection is dropped before [`query_ended`](Self::query_ended), it was abandoned.
     pub(crate) fn query_begins(&mut self) {
         let lent = self.lent_mut();
@@ -85,7 +90,9 @@ impl<DB: Database> MeteredConnection<DB> {
 
 impl<DB: Database> Drop for MeteredConnection<DB> {
     fn drop(&mut self) {
-        let Some(Lent { conn, usage, runtime, on_drop }) = self.lent.take() else { return };
+        let Some(Lent { conn, mut usage, runtime, on_drop }) = self.lent.take() else { return };
+        // The caller may ask for the next one while this is on its way back.
+        usage.out_of_hand();
         // sqlx spawns too while it drops a connection, and panics where there is no runtime.
         let _entered = runtime.enter();
         runtime.spawn(async move {

@@ -11,7 +11,7 @@ use crate::MeteredPool;
 /// If the future is dropped while it runs, so is the connection, which then knows that its query was abandoned.
 macro_rules! on_connection {
     ($pool:expr, $conn:ident => $query:expr) => {{
-        let acquire = $pool.acquire();
+        let acquire = $pool.acquire_at(None);
         Box::pin(async move {
             let mut $conn = acquire.await?;
             $conn.query_begins();
@@ -48,7 +48,7 @@ where
         'p: 'e,
         E: 'q + Execute<'q, DB>,
     {
-        let acquire = self.acquire();
+        let acquire = self.acquire_at(None);
         Box::pin(stream! {
             let mut conn = match acquire.await {
                 Ok(conn) => conn,
@@ -57,6 +57,8 @@ where
                     return;
                 }
             };
+            // Between two rows the caller's code runs.
+            conn.in_hand();
             conn.query_begins();
             let mut results = conn.fetch_many(query);
             while let Some(result) = results.next().await {

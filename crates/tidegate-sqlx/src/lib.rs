@@ -15,7 +15,7 @@
 //!
 //! # Reading order
 //!
-//! [`MeteredPool`], [`MeteredConnection`] and [`MeteredTransaction`] (what it lends), [`classify`].
+//! [`MeteredPool`], [`MeteredConnection`] and [`MeteredTransaction`] (what it lends), [`classify`], [`time_connects`].
 //!
 //! # Features
 //!
@@ -24,13 +24,16 @@
 //! `mysql` also lets [`classify`] see MySQL's error numbers, which its SQLSTATE codes hide.
 
 mod connection;
+mod connects;
 mod executor;
+mod name;
 mod outcome;
 mod pool;
 mod raw;
 mod transaction;
 
 pub use connection::MeteredConnection;
+pub use connects::{note_connect, time_connects};
 pub use outcome::{classify, classify_chain};
 pub use pool::MeteredPool;
 pub use transaction::MeteredTransaction;

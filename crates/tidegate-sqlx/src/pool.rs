@@ -1,4 +1,5 @@
 use std::fmt;
+use std::panic::Location;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -8,8 +9,9 @@ use tidegate_core::{Outcome, PoolEvidence};
 use tidegate_limiter::{PoolMeter, PoolProbe};
 use tokio::runtime::Handle;
 
+use crate::name::Name;
 use crate::transaction::begin_untracked;
-use crate::{MeteredConnection, MeteredTransaction, classify, raw};
+use crate::{MeteredConnection, MeteredTransaction, classify, connects, raw};
 
 /// A sqlx pool that keeps count of who waits for a connection and who holds one.
 ///
@@ -29,18 +31,25 @@ use crate::{MeteredConnection, MeteredTransaction, classify, raw};
 /// - *A connection whose server has fallen silent* never came back. Here its slot is free after
 ///   [`RETURN_TIMEOUT`](Self::RETURN_TIMEOUT).
 ///
+/// # Nested acquires
+///
+/// A call that has a connection from [`acquire`](Self::acquire), [`begin`](Self::begin) or a stream, and asks for another one,
+/// can wait for ever, once every connection is held by such calls. That is counted
+/// (`tidegate_nested_acquires_total`), and each place in the code that does it is told of in a warning.
+/// A call is one of a tidegate layer, or else a task. Branches of one call that run beside each other (`join!`) and take a
+/// connection each look the same, and are told of too. A `sqlx::Transaction` from [`Acquire::begin`] is not seen.
+///
 /// # Metrics
 ///
 /// `db.client.connection.wait_time`, `.use_time` (seconds) and `.timeouts`, with the label
-/// `db.client.connection.pool.name`. Their handles are made when the pool is first used, cloned or probed, by the recorder
-/// installed then.
+/// `db.client.connection.pool.name`; and `.create_time`, if the pool was made with [`time_connects`](crate::time_connects).
 ///
 /// # Runtime
 ///
 /// It needs tokio.
 pub struct MeteredPool<DB: Database> {
     pool: Pool<DB>,
-    name: Arc<str>,
+    name: Arc<Name>,
     meter: OnceLock<PoolMeter>,
 }
 
@@ -60,20 +69,22 @@ impl<DB: Database> MeteredPool<DB> {
     /// It is as long as sqlx itself allows for a graceful close.
     pub const RETURN_TIMEOUT: Duration = raw::RETURN_TIMEOUT;
 
-    /// Meters `pool`, under the driver's name (`PostgreSQL`, `MySQL`, `SQLite`) until it is given [one](Self::with_name).
+    /// Meters `pool`, under a name of its own until it is given [one](Self::with_name): the driver's (`PostgreSQL`, `MySQL`,
+    /// `SQLite`), with a number if another pool has that (`PostgreSQL-2`).
     ///
     /// Only what goes through this handle and its clones is counted, so meter a pool once.
     #[must_use]
     pub fn new(pool: Pool<DB>) -> Self {
-        Self { pool, name: DB::NAME.into(), meter: OnceLock::new() }
+        Self { pool, name: Arc::new(Name::numbered(DB::NAME)), meter: OnceLock::new() }
     }
 
     /// Names the pool, for its metrics: at most a few dozen different names in a process.
     ///
     /// Do it first: the counts start again at zero, and the clones there are keep the old name and counts.
+    /// Give each pool a name of its own: pools of one name move the same gauges.
     #[must_use]
     pub fn with_name(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.name = name.into();
+        self.name = Arc::new(Name::given(name.into()));
         self.meter = OnceLock::new();
         self
     }
@@ -81,7 +92,7 @@ impl<DB: Database> MeteredPool<DB> {
     /// The pool's name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        self.name.as_str()
     }
 
     /// The pool itself, for code that can only take a `&Pool`, and to close it.
@@ -116,12 +127,30 @@ impl<DB: Database> MeteredPool<DB> {
     /// Dropping the future leaves the pool's queue and counts as cancelled.
     /// If the pool was just testing a connection for this caller, that connection is closed (as in the plain pool, unless
     /// `test_before_acquire` is off).
+    #[track_caller]
     pub fn acquire(&self) -> impl Future<Output = Result<MeteredConnection<DB>, Error>> + Send + use<DB> {
+        let acquire = self.acquire_at(Some(Location::caller()));
+        async move {
+            let mut conn = acquire.await?;
+            conn.in_hand();
+            Ok(conn)
+        }
+    }
+
+    /// A connection for one statement, or, once it is said to be so, in the hands of the caller's code.
+    pub(crate) fn acquire_at(
+        &self,
+        site: Option<&'static Location<'static>>,
+    ) -> impl Future<Output = Result<MeteredConnection<DB>, Error>> + Send + use<DB> {
         let (pool, meter) = (self.pool.clone(), self.meter().clone());
         async move {
             let runtime = Handle::try_current().map_err(|error| Error::Configuration(error.into()))?;
-            let wait = meter.begin(raw::reading(&pool));
-            match raw::acquire(&pool).await {
+            let wait = meter.begin_at(raw::reading(&pool), site);
+            let (acquired, connected) = connects::watched(raw::acquire(&pool)).await;
+            if let Some(at) = connected {
+                wait.opened(at);
+            }
+            match acquired {
                 Ok(conn) => Ok(MeteredConnection::new(conn, wait.granted(), runtime)),
                 Err(error) => {
                     match error {
@@ -150,6 +179,7 @@ impl<DB: Database> MeteredPool<DB> {
     ///
     /// Dropping the future is safe: while it waits, it leaves the pool's queue; once it has a connection, the transaction
     /// is begun, rolled back and the connection returned behind its back.
+    #[track_caller]
     pub fn begin(&self) -> impl Future<Output = Result<MeteredTransaction<DB>, Error>> + Send + use<DB> {
         self.begin_sql(None)
     }
@@ -163,6 +193,7 @@ impl<DB: Database> MeteredPool<DB> {
     /// # Cancel safety
     ///
     /// As [`begin`](Self::begin).
+    #[track_caller]
     pub fn begin_with(
         &self,
         statement: impl SqlSafeStr,
@@ -170,6 +201,7 @@ impl<DB: Database> MeteredPool<DB> {
         self.begin_sql(Some(statement.into_sql_str()))
     }
 
+    #[track_caller]
     fn begin_sql(
         &self,
         statement: Option<SqlStr>,
@@ -179,7 +211,7 @@ impl<DB: Database> MeteredPool<DB> {
     }
 
     fn meter(&self) -> &PoolMeter {
-        self.meter.get_or_init(|| PoolMeter::new(&*self.name))
+        self.meter.get_or_init(|| PoolMeter::new(self.name()))
     }
 }
 
@@ -193,7 +225,7 @@ impl<DB: Database> Clone for MeteredPool<DB> {
 impl<DB: Database> fmt::Debug for MeteredPool<DB> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MeteredPool")
-            .field("name", &self.name)
+            .field("name", &self.name())
             .field("pool", &self.pool)
             .finish_non_exhaustive()
     }
@@ -205,7 +237,7 @@ impl<DB: Database> PoolProbe for MeteredPool<DB> {
     }
 
     fn name(&self) -> &str {
-        &self.name
+        self.name.as_str()
     }
 }
 
@@ -214,10 +246,12 @@ impl<'a, DB: Database> Acquire<'a> for &'_ MeteredPool<DB> {
 
     type Connection = MeteredConnection<DB>;
 
+    #[track_caller]
     fn acquire(self) -> BoxFuture<'a, Result<Self::Connection, Error>> {
         Box::pin(MeteredPool::acquire(self))
     }
 
+    #[track_caller]
     fn begin(self) -> BoxFuture<'a, Result<Transaction<'a, DB>, Error>> {
         let acquire = MeteredPool::acquire(self);
         Box::pin(async move { begin_untracked(acquire.await?).await })

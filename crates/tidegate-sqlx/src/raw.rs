@@ -29,7 +29,9 @@ pub(crate) enum GiveBack {
 pub(crate) fn reading<DB: Database>(pool: &Pool<DB>) -> PoolReading {
     let options = pool.options();
     let idle = idle(pool.num_idle());
-    PoolReading::new(options.get_max_connections(), pool.size(), idle, options.get_acquire_timeout())
+    let max = options.get_max_connections();
+    PoolReading::new(max, pool.size(), idle, options.get_acquire_timeout())
+        .idle_bounds(options.get_min_connections().min(max), max)
 }
 
 /// The pool's idle count may be briefly below zero, which a `usize` shows as a number near 2⁶⁴.

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use pin_project::pin_project;
-use tidegate_limiter::Claim;
+use tidegate_limiter::{Claim, poll_as_call};
 
 use crate::Classify;
 
@@ -48,9 +48,10 @@ where
     /// If it is polled again after it was ready, as futures may.
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let address = std::ptr::from_ref(&*self).addr();
         let call = self.project();
         ready!(call.claim.poll_held(cx));
-        let result = ready!(call.inner.poll(cx));
+        let result = ready!(poll_as_call(address, || call.inner.poll(cx)));
         let outcome = call.classify.classify(result.as_ref());
         call.claim.finish(outcome);
         Poll::Ready(result)

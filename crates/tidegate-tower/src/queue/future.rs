@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use pin_project::pin_project;
-use tidegate_limiter::{Acquire, Work};
+use tidegate_limiter::{Acquire, Work, poll_as_call};
 use tower::BoxError;
 use tower::util::Oneshot;
 use tower_service::Service;
@@ -67,6 +67,7 @@ where
     ///
     /// If it is polled again after it was ready, as futures may.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let address = std::ptr::from_ref(&*self).addr();
         let mut this = self.project();
         loop {
             match this.state.as_mut().project() {
@@ -84,7 +85,7 @@ where
                     }
                 }
                 StateProjection::Running { call, work } => {
-                    let result = ready!(call.poll(cx));
+                    let result = ready!(poll_as_call(address, || call.poll(cx)));
                     let outcome = this.classify.classify(result.as_ref());
                     let work = work.take();
                     this.state.set(State::Done);

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use pin_project::pin_project;
-use tidegate_limiter::{Overloaded, Permit, Work};
+use tidegate_limiter::{Overloaded, Permit, Work, poll_as_call};
 use tower::BoxError;
 
 use crate::Classify;
@@ -65,10 +65,11 @@ where
     ///
     /// If it is polled again after it was ready, as futures may.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let address = std::ptr::from_ref(&*self).addr();
         let mut state = self.project().state;
         match state.as_mut().project() {
             StateProjection::Running { call, work, classify } => {
-                let result = ready!(call.poll(cx));
+                let result = ready!(poll_as_call(address, || call.poll(cx)));
                 let outcome = classify.classify(result.as_ref());
                 let work = work.take();
                 state.set(State::Done);
