@@ -10,6 +10,7 @@ mod hand_over;
 mod plain;
 mod reservation;
 mod room;
+mod shadow;
 
 use std::future::poll_fn;
 use std::task::Poll;
