@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use tokio::time::{Instant, Sleep, sleep_until};
+use tracing::Span;
 
 use crate::gate::{Entry, Grant, Hold, Kind, Line, Ticket, nanos};
 use crate::limiter::Shared;
@@ -38,6 +39,8 @@ struct Wait {
     since: Option<Instant>,
     /// Only of a call with a deadline.
     deadline: Option<Pin<Box<Sleep>>>,
+    /// Only where spans are wanted.
+    span: Option<Box<Span>>,
 }
 
 impl Acquire {
@@ -76,7 +79,7 @@ impl Acquire {
             Entry::Refused(refusal) => Some(Err(refusal)),
             Entry::Queued(ticket) => {
                 let since = ticket.is_timed().then(|| read.unwrap_or_else(Instant::now));
-                self.state = State::Waiting(Wait { ticket: Some(ticket), since, deadline: None });
+                self.state = State::Waiting(Wait { ticket: Some(ticket), since, deadline: None, span: None });
                 None
             }
         }
@@ -95,16 +98,24 @@ impl Acquire {
         }
     }
 
+    /// A subscriber is foreign code: by now the place in line is this future's.
+    fn tell_wait(&mut self) {
+        if let (Some(shared), State::Waiting(wait)) = (&self.shared, &mut self.state) {
+            wait.span = shared.telemetry.queue_span();
+        }
+    }
+
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Result<Permit, Overloaded>> {
-        let (Some(shared), State::Waiting(Wait { ticket: Some(ticket), since, .. })) =
-            (&self.shared, &self.state)
+        let (Some(shared), State::Waiting(Wait { ticket: Some(ticket), since, span, .. })) =
+            (&self.shared, &mut self.state)
         else {
             unreachable!("`Acquire` was polled after it was ready");
         };
         if let Poll::Ready(answer) = shared.gate.poll_ticket(ticket, cx) {
-            let (shared, since) = (Arc::clone(shared), *since);
-            // The permit is owned before foreign code, the recorder, runs.
+            let (shared, since, span) = (Arc::clone(shared), *since, span.take());
+            // The permit is owned before foreign code, the recorder and the subscriber, runs.
             let ended = self.end(answer.map(hold_of));
+            drop(span);
             shared.telemetry.queue_wait(since);
             return ended;
         }
@@ -188,6 +199,7 @@ impl Future for Acquire {
                 {
                     wait.deadline = Some(Box::pin(sleep_until(at)));
                 }
+                self.tell_wait();
                 self.poll_deadline(cx)
             }
         }

@@ -151,6 +151,12 @@ impl LimiterBuilder {
         self
     }
 
+    /// Whether each wait for a permit is a `tracing` span; see [`QueueSettings::spans`]. Default: no.
+    pub fn queue_spans(mut self, on: bool) -> Self {
+        self.settings.queue.spans = on;
+        self
+    }
+
     /// Builds the limiter and starts its driver on the current tokio runtime, whose timers must be enabled.
     ///
     /// If the driver ends before the limiter, because the runtime is shut down or the law or the probe panics, the limit stays
@@ -189,7 +195,7 @@ impl LimiterBuilder {
             (Err(faults), Ok(_)) => return Err(faults),
             (Err(faults), Err(law)) => return Err(faults.with_missing_of(&law)),
         };
-        let (mode, tick) = (settings.mode, settings.tick);
+        let (mode, tick, queue_spans) = (settings.mode, settings.tick, settings.queue.spans);
         let shared = Arc::new(Shared {
             start: Instant::now(),
             gate: Gate::timed_by(law.limit().clamp(1, MAX_LIMIT), settings.queue.config(), clock),
@@ -200,6 +206,7 @@ impl LimiterBuilder {
             decisions: Mutex::new(VecDeque::with_capacity(DECISIONS_KEPT)),
         });
         shared.gate.set_shadow(mode == Mode::Shadow);
+        shared.telemetry.set_queue_spans(queue_spans);
         let driver = Driver::new(&shared, law, pool, tick);
         Ok((Limiter::from_shared(shared), driver))
     }

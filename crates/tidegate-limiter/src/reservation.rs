@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::time::Instant;
+use tracing::Span;
 
 use crate::gate::{Entry, Grant, Kind, Line, Stamp, Ticket};
 use crate::limiter::Shared;
@@ -29,7 +30,7 @@ pub struct Reservation {
 /// ```
 enum State {
     Empty,
-    Waiting { ticket: Ticket, since: Option<Instant> },
+    Waiting { ticket: Ticket, since: Option<Instant>, span: Option<Box<Span>> },
     Reserved(Stamp),
 }
 
@@ -62,7 +63,11 @@ impl Reservation {
         match self.shared.gate.enter(Kind::Reservation, Line::Ordinary, Some(cx.waker().clone())) {
             Entry::Queued(ticket) => {
                 let since = ticket.is_timed().then(Instant::now);
-                self.state = State::Waiting { ticket, since };
+                self.state = State::Waiting { ticket, since, span: None };
+                // The place in line is this handle's by now, whatever the subscriber does.
+                if let State::Waiting { span, .. } = &mut self.state {
+                    *span = self.shared.telemetry.queue_span();
+                }
                 Poll::Pending
             }
             // A reservation is never refused.
@@ -74,13 +79,14 @@ impl Reservation {
     }
 
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let State::Waiting { ticket, since } = &self.state {
+        if let State::Waiting { ticket, since, span } = &mut self.state {
             let granted = ready!(self.shared.gate.poll_ticket(ticket, cx));
             // Of a ticket that was granted something else there is no reservation: it is as if it had been revoked.
             let stamp =
                 if let Ok(Grant::Reservation(stamp)) = granted { stamp } else { self.shared.gate.stamp() };
-            let since = *since;
+            let (since, span) = (*since, span.take());
             self.state = State::Reserved(stamp);
+            drop(span);
             self.shared.telemetry.queue_wait(since);
         }
         Poll::Ready(())
@@ -107,8 +113,9 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         match std::mem::replace(&mut self.state, State::Empty) {
             State::Empty => {}
-            State::Waiting { ticket, since } => {
+            State::Waiting { ticket, since, span } => {
                 self.shared.gate.cancel(ticket);
+                drop(span);
                 self.shared.telemetry.queue_wait(since);
             }
             State::Reserved(stamp) => self.shared.gate.unreserve(stamp),

@@ -3,10 +3,12 @@
 mod handles;
 mod late;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tidegate_core::{Decision, Demand, PoolEvidence, Timestamp};
 use tokio::time::Instant;
+use tracing::Span;
 
 use self::handles::Handles;
 pub(crate) use self::late::Late;
@@ -40,6 +42,7 @@ pub(crate) struct Telemetry {
     limiter: String,
     pool: Option<String>,
     handles: Late<Handles>,
+    has_queue_spans: AtomicBool,
 }
 
 /// What the driver remembers between ticks, to say it.
@@ -56,12 +59,24 @@ impl Telemetry {
     pub(crate) fn new(limiter: &str, pool: Option<&dyn PoolProbe>) -> Self {
         let pool = pool.map(|pool| pool.name().to_owned());
         let handles = Late::new(|| Handles::new(limiter, pool.as_deref()));
-        Self { limiter: limiter.to_owned(), pool, handles }
+        Self { limiter: limiter.to_owned(), pool, handles, has_queue_spans: AtomicBool::new(false) }
     }
 
     #[inline]
     fn handles(&self) -> &Handles {
         self.handles.get(|| Handles::new(&self.limiter, self.pool.as_deref()))
+    }
+
+    pub(crate) fn set_queue_spans(&self, on: bool) {
+        self.has_queue_spans.store(on, Ordering::Relaxed);
+    }
+
+    /// A span that lasts as long as the wait that begins now, if they are wanted. It is boxed so that it costs those who
+    /// do not want it eight bytes.
+    pub(crate) fn queue_span(&self) -> Option<Box<Span>> {
+        let limiter = &*self.limiter;
+        let is_wanted = self.has_queue_spans.load(Ordering::Relaxed);
+        is_wanted.then(|| Box::new(tracing::info_span!(target: "tidegate::queue", "queue_wait", limiter)))
     }
 
     /// The end of a wait, if it is one of those that are timed.

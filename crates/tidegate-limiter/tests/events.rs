@@ -14,15 +14,29 @@ use std::time::Duration;
 use tidegate_core::{
     Bound, ControlLaw, Decision, Evidence, PoolActivity, PoolReading, Reason, Terms, Timestamp,
 };
-use tidegate_limiter::{Limiter, PoolMeter, poll_as_call};
+use tidegate_limiter::{Limiter, PoolMeter, Reservation, poll_as_call};
 use tokio::time::sleep;
+use tokio_test::{assert_pending, task};
 use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::fmt::format::FmtSpan;
 
 use self::util::{Told, ToldPool};
 
 /// What was logged, as text.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
+
+/// What the log says of the queue's spans, when they begin and when they end.
+fn spans(log: &Log) -> Vec<&'static str> {
+    let lines = log.lines();
+    let mark = |line: &String| match line {
+        _ if !line.contains("queue_wait{limiter=\"experts\"}") => None,
+        _ if line.contains(" new") => Some("new"),
+        _ if line.contains(" close") => Some("close"),
+        _ => Some("other"),
+    };
+    lines.iter().filter_map(mark).collect()
+}
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -39,8 +53,11 @@ impl Log {
     fn listen() -> (Self, DefaultGuard) {
         let log = Self::default();
         let writer = log.clone();
-        let subscriber =
-            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_span_events(FmtSpan::NEW | FmtSpan::CLOSE)
+            .with_writer(move || writer.clone())
+            .finish();
         (log, tracing::subscriber::set_default(subscriber))
     }
 
@@ -208,4 +225,38 @@ async fn work_that_is_run_with_a_permit_is_a_call_of_its_own() {
     let both = limiter.run(async { (hold(&meter).await, hold(&meter).await) });
     drop(both.await.unwrap());
     assert_eq!(log.lines().len(), 1, "one within the other");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_in_the_queue_is_a_span_if_it_is_wanted() {
+    let (log, _guard) = Log::listen();
+    let limiter = Limiter::builder().name("experts").fixed(1).build().unwrap();
+    let work = limiter.acquire().await.unwrap();
+    let wait = async || {
+        let mut waiting = task::spawn(limiter.acquire());
+        assert_pending!(waiting.poll());
+        let mut reserving = task::spawn(Reservation::new(&limiter));
+        assert_pending!(reserving.enter(|cx, mut reservation| reservation.poll_ready(cx)));
+        (waiting, reserving)
+    };
+    drop(wait().await);
+    assert_eq!(spans(&log), [""; 0], "by default there are none");
+    let mut settings = limiter.settings();
+    settings.queue.spans = true;
+    limiter.reconfigure(settings).unwrap();
+    let (waiting, mut reserving) = wait().await;
+    assert_eq!(spans(&log), ["new"; 2]);
+    drop(waiting);
+    assert_eq!(spans(&log), ["new", "new", "close"], "who gives up ends the wait");
+    drop(work);
+    assert!(reserving.enter(|cx, mut reservation| reservation.poll_ready(cx)).is_ready());
+    assert_eq!(spans(&log), ["new", "new", "close", "close"]);
+    drop(reserving);
+    let limiter = Limiter::builder().name("experts").fixed(1).queue_spans(true).build().unwrap();
+    let work = limiter.acquire().await.unwrap();
+    let mut waiting = task::spawn(limiter.acquire());
+    assert_pending!(waiting.poll());
+    drop(work);
+    assert!(waiting.poll().is_ready());
+    assert_eq!(spans(&log)[4..], ["new", "close"]);
 }

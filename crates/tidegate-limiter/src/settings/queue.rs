@@ -34,6 +34,9 @@ pub struct QueueSettings {
     /// Refuses calls from a queue that does not clear. Default: off, because calls of a batch are willing to wait.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub sojourn: Option<SojournSettings>,
+    /// Whether each wait for a permit, bounded or not, is a `tracing` span: `queue_wait`, of the target `tidegate::queue`.
+    /// Default: no, because a span for each call that waits costs more than the wait's own bookkeeping.
+    pub spans: bool,
 }
 
 /// Controlled delay: calls are refused from a queue that does not clear.
@@ -60,7 +63,7 @@ pub struct SojournSettings {
 
 impl Default for QueueSettings {
     fn default() -> Self {
-        Self { places_per_permit: 100, places: None, sojourn: None }
+        Self { places_per_permit: 100, places: None, sojourn: None, spans: false }
     }
 }
 
