@@ -18,6 +18,7 @@
 //! reserved  → free        given back | revoked by a shrink, by the brake, by the driver while others wait
 //! in_flight → free        release
 //! waiting   → granted     in the order of `queue`, while in_flight + reserved < limit and the brake is off
+//! waiting   → granted     all of them, when shadow mode begins; in it `limit` here and above is the most the word can count
 //! waiting   → refused     displaced | stood too long | closed; never a reservation, nor a call that had one
 //! waiting   → gone        cancel
 //! ```
