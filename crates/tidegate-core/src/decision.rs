@@ -39,6 +39,8 @@ pub enum Reason {
     Abandoned,
     /// The round ended with nothing to change: the limit did not hold work back, or the wait is near its target.
     Balanced,
+    /// Calls take longer than is accepted: shrink.
+    CallTime,
     /// Somebody set the limit by hand.
     Configured,
     /// An acquire has waited in the pool for a good part of its timeout: shrink at once, not at the end of the round.
@@ -47,6 +49,8 @@ pub enum Reason {
     Fixed,
     /// The pool has free connections: jump to the limit that would fill it.
     FreeConnections,
+    /// No call has ended for much longer than one takes: shrink by half.
+    Hung,
     /// Nothing asked for a permit near the limit for a while: forget the unproven part of it.
     LowDemand,
     /// No pool traffic, so no evidence.
@@ -73,13 +77,15 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for metrics that are described beforehand.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::Abandoned,
         Self::Balanced,
+        Self::CallTime,
         Self::Configured,
         Self::Emergency,
         Self::Fixed,
         Self::FreeConnections,
+        Self::Hung,
         Self::LowDemand,
         Self::NoEvidence,
         Self::NoFreeConnection,
@@ -99,6 +105,7 @@ impl Reason {
     pub const fn is_good(self) -> bool {
         match self {
             Self::Balanced
+            | Self::CallTime
             | Self::Fixed
             | Self::FreeConnections
             | Self::NoFreeConnection
@@ -108,6 +115,7 @@ impl Reason {
             Self::Abandoned
             | Self::Configured
             | Self::Emergency
+            | Self::Hung
             | Self::LowDemand
             | Self::NoEvidence
             | Self::Overload
@@ -124,10 +132,12 @@ impl Reason {
         match self {
             Self::Abandoned => "abandoned",
             Self::Balanced => "balanced",
+            Self::CallTime => "call_time",
             Self::Configured => "configured",
             Self::Emergency => "emergency",
             Self::Fixed => "fixed",
             Self::FreeConnections => "free_connections",
+            Self::Hung => "hung",
             Self::LowDemand => "low_demand",
             Self::NoEvidence => "no_evidence",
             Self::NoFreeConnection => "no_free_connection",
@@ -207,4 +217,8 @@ pub struct Terms {
     pub losses: u64,
     /// Age of the oldest acquire still waiting.
     pub oldest_pending: Duration,
+    /// Mean time that a call held its permit, those included that have not ended; 0 from laws that look at a pool.
+    pub call_time: Duration,
+    /// The mean call time above which the limit shrinks; 0 where there is none.
+    pub call_time_max: Duration,
 }

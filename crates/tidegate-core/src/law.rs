@@ -7,11 +7,11 @@ mod gradient2;
 mod pool_aimd;
 mod vegas;
 
-pub use aimd::AimdConfig;
+pub use aimd::{Aimd, AimdConfig};
 pub use fixed::Fixed;
-pub use gradient2::Gradient2Config;
+pub use gradient2::{Gradient2, Gradient2Config};
 pub use pool_aimd::{PoolAimd, PoolAimdConfig, PoolAimdConstants};
-pub use vegas::VegasConfig;
+pub use vegas::{Vegas, VegasConfig};
 
 use std::fmt::Debug;
 

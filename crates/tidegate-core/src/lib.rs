@@ -48,7 +48,10 @@ pub use error_chain::error_chain;
 pub use evidence::{Demand, Evidence, PoolActivity, PoolEvidence, PoolReading};
 #[doc(hidden)]
 pub use law::PoolAimdConstants;
-pub use law::{AimdConfig, ControlLaw, Fixed, Gradient2Config, PoolAimd, PoolAimdConfig, VegasConfig};
+pub use law::{
+    Aimd, AimdConfig, ControlLaw, Fixed, Gradient2, Gradient2Config, PoolAimd, PoolAimdConfig, Vegas,
+    VegasConfig,
+};
 pub use outcome::Outcome;
 pub use time::Timestamp;
 

@@ -59,9 +59,9 @@ mod classify;
 #[cfg(all(feature = "sqlx", feature = "tower"))]
 pub use classify::{classify_box_error, classify_error};
 pub use tidegate_core::{
-    AimdConfig, Bound, ConfigChecks, ConfigError, ConfigFault, ControlLaw, Decision, Demand, Evidence, Fixed,
-    Gradient2Config, MAX_LIMIT, Outcome, PoolActivity, PoolAimd, PoolAimdConfig, PoolEvidence, PoolReading,
-    Reason, Terms, Timestamp, VegasConfig, error_chain,
+    Aimd, AimdConfig, Bound, ConfigChecks, ConfigError, ConfigFault, ControlLaw, Decision, Demand, Evidence,
+    Fixed, Gradient2Config, MAX_LIMIT, Outcome, PoolActivity, PoolAimd, PoolAimdConfig, PoolEvidence,
+    PoolReading, Reason, Terms, Timestamp, Vegas, VegasConfig, error_chain,
 };
 pub use tidegate_limiter::{
     Acquire, BuildError, Claim, Class, DecisionRecord, Drain, Key, LawSettings, Limiter, LimiterBuilder,

@@ -476,9 +476,8 @@ impl PoolAimd {
             utilisation: ratio(f64::from(pool.reading.used()), f64::from(self.pool_max)),
             in_flight: f64::from(demand.in_flight),
             use_time: Duration::try_from_secs_f64(self.use_seconds).unwrap_or_default(),
-            throughput: 0.0,
-            losses: 0,
             oldest_pending: pool.oldest_pending,
+            ..Terms::default()
         }
     }
 }

@@ -7,7 +7,7 @@ const BACKOFF: [f64; 2] = [0.5, 0.99];
 const LOSS_TOLERANCE: [f64; 2] = [0.0, 0.5];
 const LATENCY_TARGET: [Duration; 2] = [Duration::from_millis(1), Duration::from_secs(3600)];
 
-/// Settings of the law `Aimd`.
+/// Settings of [`Aimd`](super::Aimd).
 ///
 /// ```
 /// use std::time::Duration;
@@ -180,5 +180,13 @@ mod tests {
              backoff is NaN, allowed is 0.5 to 0.99; loss_tolerance is inf, allowed is 0 to 0.5; \
              latency_target is 0ns, allowed is 1ms to 3600s"
         );
+    }
+
+    #[test]
+    fn the_initial_limit_is_the_nearest_that_is_allowed() {
+        assert_eq!(AimdConfig::default().bounds().initial(), 20);
+        assert_eq!(AimdConfig::default().max_limit(8).bounds().initial(), 8);
+        assert_eq!(AimdConfig::default().min_limit(50).bounds().initial(), 50);
+        assert_eq!(AimdConfig::default().initial_limit(3).bounds().initial(), 3);
     }
 }

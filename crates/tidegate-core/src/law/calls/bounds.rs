@@ -9,6 +9,9 @@ pub(in crate::law) struct Bounds {
 }
 
 impl Bounds {
+    /// Few services mind twenty calls at once, and doubling gets a law to the limit of most within a few rounds.
+    const INITIAL: u32 = 20;
+
     pub(in crate::law) fn check(&self, checks: &mut ConfigChecks) {
         let Self { min, max, initial } = *self;
         checks.require((1..=MAX_LIMIT).contains(&max), "max_limit", max, format_args!("1 to {MAX_LIMIT}"));
@@ -26,5 +29,10 @@ impl Bounds {
                 format_args!("{min} (min_limit) to {max} (max_limit)"),
             );
         }
+    }
+
+    /// The limit before there is evidence.
+    pub(in crate::law) fn initial(&self) -> u32 {
+        self.initial.unwrap_or(Self::INITIAL).clamp(self.min, self.max)
     }
 }

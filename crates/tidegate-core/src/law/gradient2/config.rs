@@ -5,7 +5,7 @@ const TOLERANCE: [f64; 2] = [1.1, 10.0];
 const SMOOTHING: [f64; 2] = [0.01, 1.0];
 const LONG_WINDOW: [u32; 2] = [10, 100_000];
 
-/// Settings of the law `Gradient2`.
+/// Settings of [`Gradient2`](super::Gradient2).
 ///
 /// ```
 /// use tidegate_core::Gradient2Config;

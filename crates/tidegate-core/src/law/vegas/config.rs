@@ -3,7 +3,7 @@ use crate::{ConfigChecks, ConfigError};
 
 const QUEUE: [f64; 2] = [0.5, 100.0];
 
-/// Settings of the law `Vegas`.
+/// Settings of [`Vegas`](super::Vegas).
 ///
 /// The two marks are in *steps*: a step is ⌊log₁₀ limit⌋ permits, at least 1.
 ///
