@@ -92,7 +92,8 @@ fn the_environment_is_read_as_well() {
     assert_eq!(error.faults().map(|fault| fault.field()).collect::<Vec<_>>(), ["law.limit", "tock"]);
 }
 
-/// A value that somebody might write where another belongs.
+/// A value that somebody might write where another belongs. No lists: one of the values in the order of the fields is one
+/// of serde's ways to write a struct, and none of ours.
 fn any_value() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(Value::Null),
@@ -104,7 +105,6 @@ fn any_value() -> impl Strategy<Value = Value> {
             .prop_map(Value::from),
         Just(json!({})),
         Just(json!({ "kind": "custom" })),
-        Just(json!([])),
     ]
 }
 
@@ -133,8 +133,6 @@ proptest! {
                 _ => *target = new,
             }
         }
-        // A list of values in the order of the fields is one of serde's ways to write a struct, and none of ours.
-        prop_assume!(!value.to_string().contains('['));
         let by_serde = Settings::deserialize(&value);
         match Settings::read(&value) {
             Ok(read) => prop_assert_eq!(Some(read), by_serde.ok()),
