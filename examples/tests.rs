@@ -6,6 +6,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 /// Cargo builds the examples of a package beside its tests.
 fn example(name: &str) -> Command {
@@ -70,4 +72,116 @@ fn axum_service_serves_scans_reasons_and_metrics() {
     }
     let explained = http_get(address, "/limiter");
     assert!(explained.contains("Snapshot") && explained.contains("limit 10 → "), "{explained}");
+}
+
+/// The `config_file` example in a folder of its own, and what it says.
+struct ConfigFile {
+    folder: tempfile::TempDir,
+    running: Option<(Running, Receiver<String>)>,
+    last_line: String,
+}
+
+impl ConfigFile {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), running: None, last_line: String::new() }
+    }
+
+    /// Puts a file in place whole, as deployments do.
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join("new"), text).unwrap();
+        std::fs::rename(self.folder.path().join("new"), self.folder.path().join(name)).unwrap();
+    }
+
+    fn start(&mut self) {
+        let mut command = example("config_file");
+        command.args(["limiter.toml", "limit.txt"]).current_dir(self.folder.path());
+        command.env("TIDEGATE__TICK", "20ms").stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let (sender, lines) = channel();
+        let outputs: [Box<dyn Read + Send>; 2] =
+            [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
+        for output in outputs {
+            let sender = sender.clone();
+            std::thread::spawn(move || {
+                BufReader::new(output).lines().try_for_each(|line| sender.send(line.unwrap()))
+            });
+        }
+        self.running = Some((Running(child), lines));
+    }
+
+    /// The next line it says, but for repetitions: one change of a file can be several events.
+    #[track_caller]
+    fn says(&mut self, words: &str) {
+        let (_, lines) = self.running.as_ref().unwrap();
+        let line = loop {
+            let line = lines.recv_timeout(Duration::from_secs(30)).unwrap();
+            if line != self.last_line {
+                break line;
+            }
+        };
+        assert!(line.contains(words), "no {words:?} in {line:?}");
+        self.last_line = line;
+    }
+
+    /// Interrupts it, as Ctrl-C does; it ends with success.
+    fn interrupt(&mut self, last_words: &str) {
+        let id = self.running.as_ref().unwrap().0.0.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+        self.says(last_words);
+        let (mut running, _) = self.running.take().unwrap();
+        assert!(running.0.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn config_file_reloads_what_can_be_used_and_keeps_what_it_has_otherwise() {
+    let mut example = ConfigFile::new();
+    example.write("limiter.toml", "law = { kind = 'fixed', limit = 3 }");
+    example.write("limit.txt", "many");
+    example.start();
+    example.says("limit.txt is not used: invalid digit");
+    example.says("limit 3, mode Enforce, tick 20ms");
+    example.write("limiter.toml", "law = { kind = 'fixed', limit = 7 }");
+    example.says("limit 7, mode Enforce");
+    example.write("limiter.toml", "law = { kind = 'fixed', limit = 0 }\nmode = 'shadow'\ntock = 1\n");
+    example.says(
+        "limiter.toml is not used, limit 7 stays: tock is unknown, allowed is law, mode, queue or tick; \
+         law.limit is 0, allowed is 1 to 1048575",
+    );
+    example.write("limiter.toml", "law = {");
+    example.says("limiter.toml is not used, limit 7 stays: TOML parse error");
+    std::fs::remove_file(example.folder.path().join("limiter.toml")).unwrap();
+    example.says("limiter.toml is not used, limit 7 stays: configuration file");
+    example.write("limiter.toml", "mode = 'shadow'\nlaw = { kind = 'fixed', limit = 5 }");
+    example.says("limit 5, mode Shadow");
+}
+
+#[test]
+fn config_file_begins_with_the_last_good_limit_of_the_run_before() {
+    let mut example = ConfigFile::new();
+    example.write("limiter.toml", "law = { kind = 'pool_aimd', initial_limit = 2, max_limit = 14 }");
+    example.write("limit.txt", "14\n");
+    example.start();
+    example.says("restored limit 14");
+    example.says("limit 14, mode Enforce");
+    // Long enough for a round of work that went well.
+    std::thread::sleep(Duration::from_secs(2));
+    std::fs::remove_file(example.folder.path().join("limit.txt")).unwrap();
+    example.interrupt("saved limit 14");
+    assert_eq!(std::fs::read_to_string(example.folder.path().join("limit.txt")).unwrap(), "14\n");
+}
+
+#[test]
+fn config_file_does_not_start_with_what_cannot_be_used() {
+    let mut example = ConfigFile::new();
+    example.write("limiter.toml", "tick = 20");
+    example.start();
+    // What the environment says goes over what the file says.
+    example.says("limit 10, mode Enforce, tick 20ms");
+    example.running = None;
+    example.write("limiter.toml", "mode = 1\ntock = 2");
+    example.start();
+    example.says("error: mode is 1, allowed is enforce or shadow; tock is unknown");
+    let (mut running, _) = example.running.take().unwrap();
+    assert!(!running.0.wait().unwrap().success());
 }

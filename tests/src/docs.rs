@@ -11,6 +11,9 @@ mod index {}
 #[doc = include_str!("../../docs/admission.md")]
 mod admission {}
 
+#[doc = include_str!("../../docs/configuration.md")]
+mod configuration {}
+
 #[doc = include_str!("../../docs/control-law.md")]
 mod control_law {}
 

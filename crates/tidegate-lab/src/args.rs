@@ -29,6 +29,30 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     /// Play scenarios in virtual time under the default law and its rivals, and compare them with the best fixed limits.
     Simulate(SimulateArgs),
+    /// The settings of a limiter as files have them: their schema, their defaults, and a check of a file.
+    #[command(subcommand, arg_required_else_help = false)]
+    Settings(SettingsCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SettingsCommand {
+    /// Print the JSON schema, for editors and other tools.
+    Schema,
+    /// Print every setting with its default and what it does, as a TOML file to begin with.
+    Defaults,
+    /// Read a file and name everything that is wrong with it.
+    Check(SettingsCheckArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
+pub(crate) struct SettingsCheckArgs {
+    /// A file of settings, *.toml or *.json.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Connections of the pool the settings are for, which some of them depend on [default: those are not checked].
+    #[arg(long, value_name = "N")]
+    pub(crate) pool: Option<String>,
 }
 
 #[derive(Debug, Default, Args)]

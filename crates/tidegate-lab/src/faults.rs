@@ -1,18 +1,27 @@
 //! What was typed and cannot be used.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// One setting that cannot be used: its name, what was given, and what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
-    field: &'static str,
+    field: Cow<'static, str>,
     given: String,
     allowed: String,
 }
 
 impl Fault {
-    pub(crate) fn new(field: &'static str, given: impl fmt::Display, allowed: impl fmt::Display) -> Self {
-        Self { field, given: one_line(&given.to_string()), allowed: one_line(&allowed.to_string()) }
+    pub(crate) fn new(
+        field: impl Into<Cow<'static, str>>,
+        given: impl fmt::Display,
+        allowed: impl fmt::Display,
+    ) -> Self {
+        Self {
+            field: field.into(),
+            given: one_line(&given.to_string()),
+            allowed: one_line(&allowed.to_string()),
+        }
     }
 }
 
@@ -44,7 +53,7 @@ impl Faults {
     pub(crate) fn require(
         &mut self,
         ok: bool,
-        field: &'static str,
+        field: impl Into<Cow<'static, str>>,
         given: impl fmt::Display,
         allowed: impl fmt::Display,
     ) {
@@ -93,7 +102,8 @@ mod tests {
         assert_eq!(faults.take::<u32>(Err(Fault::new("jobs", 0, "1 or more"))), None);
         faults.require(false, "pool", 0, "1 or more");
         faults.require(true, "experts", 1, "1 or more");
-        let kept: Vec<_> = faults.check().unwrap_err().iter().map(|fault| fault.field).collect();
+        let noted = faults.check().unwrap_err();
+        let kept: Vec<_> = noted.iter().map(|fault| &*fault.field).collect();
         assert_eq!(kept, ["jobs", "pool"]);
     }
 }

@@ -1,8 +1,8 @@
-//! The `tidegate` command: deep-scan jobs on a real connection pool, with and without Tidegate; the connection math; and the
-//! scoreboard of laws in virtual time.
+//! The `tidegate` command: deep-scan jobs on a real connection pool, with and without Tidegate; the connection math; the
+//! scoreboard of laws in virtual time; and the settings as files have them.
 //!
 //! Reading order: `args` (as typed), `scan` and `plan` (as meant), `session` (the whole of `deep-scan`), `run` (one policy),
-//! `jobs`, `gate` and `expert` (the work, and what stands in front of it), `db` (where it runs), `report`; `simulate`.
+//! `jobs`, `gate` and `expert` (the work, and what stands in front of it), `db` (where it runs), `report`; `simulate`; `settings`.
 
 mod agreement;
 mod args;
@@ -29,6 +29,7 @@ mod run;
 mod scan;
 mod series;
 mod session;
+mod settings;
 mod signals;
 mod simulate;
 mod table;
@@ -52,6 +53,7 @@ async fn main() -> ExitCode {
         Some(Command::Plan(args)) => plan_cmd::run(args).map(|()| true),
         Some(Command::Agreement(args)) => agreement::agreement(args).await,
         Some(Command::Simulate(args)) => simulate::simulate(args).await.map(|()| true),
+        Some(Command::Settings(command)) => settings::settings(command).map(|()| true),
         Some(Command::DeepScan(args)) => session::deep_scan(args).await,
         None => session::deep_scan(&line.deep_scan).await,
     };

@@ -47,7 +47,7 @@ const TICK_MAX: Duration = Duration::from_secs(1);
 pub struct Settings {
     /// How the limit is found. Default: `pool_aimd`, from the pool's wait and its free connections, which needs no tuning.
     pub law: LawSettings,
-    /// Whether calls are held back. Default: `enforce`.
+    /// Whether calls are held back: `enforce` or `shadow`. Default: `enforce`, since that is what a limiter is for.
     pub mode: Mode,
     /// How often the law looks: 10 ms to 1 s. Default 100 ms, since 20 to 200 ms make no difference to throughput.
     ///
@@ -77,7 +77,7 @@ impl Default for Settings {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum Mode {
-    /// Calls wait, and are refused, as the limit says. The default: it is what a limiter is for.
+    /// Calls wait, and are refused, as the limit says.
     #[default]
     Enforce,
     /// Every call is let through at once; the limit, and what would have waited or been refused, is only reported.

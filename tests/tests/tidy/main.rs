@@ -13,6 +13,7 @@ mod lengths;
 mod links;
 mod manifests;
 mod metrics;
+mod settings;
 mod words;
 
 /// The house is clean: the test fails with all the faults, one a line.

@@ -17,7 +17,7 @@ pub enum LawSettings {
     /// One limit for ever.
     Fixed {
         /// The limit, in permits: 1 to 1,048,575. No default: nobody but you knows it.
-        #[cfg_attr(feature = "schema", schemars(range(min = 1, max = tidegate_core::MAX_LIMIT)))]
+        #[cfg_attr(feature = "schema", schemars(range(min = 1, max = tidegate_core::MAX_LIMIT), example = 10))]
         limit: u32,
     },
     /// A law of your own, given to the builder as a value; its settings are its own matter.

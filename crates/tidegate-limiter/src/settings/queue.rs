@@ -29,7 +29,7 @@ pub struct QueueSettings {
     /// How many calls may wait, whatever the limit is: 1 to 1,000,000. Where it is given it stands in place of
     /// `places_per_permit`. Default: not given, since a queue that follows the limit bounds the wait.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = PLACES_MAX)))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = PLACES_MAX), example = 500))]
     pub places: Option<u32>,
     /// Refuses calls from a queue that does not clear. Default: off, because calls of a batch are willing to wait.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
@@ -53,11 +53,17 @@ pub struct QueueSettings {
 pub struct SojournSettings {
     /// The wait that is accepted: 1 ms to 1 h. No default; a tenth of the callers' patience is right.
     #[cfg_attr(feature = "serde", serde(with = "tidegate_core::duration_text"))]
-    #[cfg_attr(feature = "schema", schemars(schema_with = "tidegate_core::duration_text::schema"))]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(schema_with = "tidegate_core::duration_text::schema", example = "1s")
+    )]
     pub target: Duration,
     /// How long the wait may be longer before calls are refused: `target` to 1 h. No default; the callers' patience is right.
     #[cfg_attr(feature = "serde", serde(with = "tidegate_core::duration_text"))]
-    #[cfg_attr(feature = "schema", schemars(schema_with = "tidegate_core::duration_text::schema"))]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(schema_with = "tidegate_core::duration_text::schema", example = "10s")
+    )]
     pub interval: Duration,
 }
 

@@ -15,15 +15,13 @@ use crate::BuildError;
 
 impl Settings {
     /// Reads settings from text of any form, such as `toml::Deserializer` or `config::Config`, and checks them; what is not
-    /// said keeps its default.
-    ///
-    /// What depends on the pool's size is checked when a limiter is built with them.
+    /// said keeps its default. What depends on the pool's size is checked if that is known; a builder knows it.
     ///
     /// # Errors
     ///
     /// If the text has a setting that is not known, misses one that must be given, or has a value of a wrong kind or outside
     /// its range: all of them are named. Or if it cannot be read at all.
-    pub fn read<'de, D: Deserializer<'de>>(text: D) -> Result<Self, BuildError> {
+    pub fn read<'de, D: Deserializer<'de>>(text: D, pool_max: Option<u32>) -> Result<Self, BuildError> {
         let mut value = Value::deserialize(text).map_err(|error| BuildError::unread(&error))?;
         let schema = schemars::schema_for!(Self).to_value();
         let mut form = Form { root: &schema, checks: ConfigChecks::default() };
@@ -32,7 +30,7 @@ impl Settings {
         }
         let settings = Self::deserialize(value).map_err(|error| BuildError::unread(&error))?;
         let mut checks = form.checks;
-        checks.merge(settings.checked(None));
+        checks.merge(settings.checked(pool_max));
         checks.finish(settings).map_err(BuildError::from)
     }
 }

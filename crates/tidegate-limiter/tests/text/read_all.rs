@@ -9,7 +9,7 @@ use tidegate_limiter::{BuildError, Settings};
 use crate::round_trip::settings;
 
 fn read(toml: &str) -> Result<Settings, BuildError> {
-    Settings::read(toml::Deserializer::parse(toml).unwrap())
+    Settings::read(toml::Deserializer::parse(toml).unwrap(), None)
 }
 
 #[track_caller]
@@ -74,12 +74,24 @@ fn a_law_is_known_by_its_kind() {
 #[test]
 fn what_is_no_table_of_settings_is_refused() {
     for text in ["3", "[]", "null", "\"tick\""] {
-        let error = Settings::read(&mut serde_json::Deserializer::from_str(text)).unwrap_err().to_string();
+        let error =
+            Settings::read(&mut serde_json::Deserializer::from_str(text), None).unwrap_err().to_string();
         assert!(error.starts_with("settings is "), "{error}");
     }
-    let error = Settings::read(&mut serde_json::Deserializer::from_str("{\"tick\":")).unwrap_err();
+    let error = Settings::read(&mut serde_json::Deserializer::from_str("{\"tick\":"), None).unwrap_err();
     assert_eq!(error.faults().count(), 0);
     assert!(error.to_string().starts_with("the settings cannot be read: EOF"), "{error}");
+}
+
+#[test]
+fn what_depends_on_the_pool_is_checked_with_the_rest_if_its_size_is_known() {
+    let text = json!({ "tick": 1, "law": { "kind": "pool_aimd", "connections_per_call": 21 } });
+    let fields = |pool_max| {
+        let error = Settings::read(&text, pool_max).unwrap_err();
+        error.faults().map(|fault| fault.field().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(fields(Some(20)), ["tick", "law.connections_per_call"]);
+    assert_eq!(fields(None), ["tick"]);
 }
 
 #[test]
@@ -88,7 +100,7 @@ fn the_environment_is_read_as_well() {
         [("TIDEGATE__LAW__KIND", "fixed"), ("TIDEGATE__LAW__LIMIT", "x"), ("TIDEGATE__TOCK", "y")];
     let source = environment.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     let source = Environment::with_prefix("TIDEGATE").separator("__").try_parsing(true).source(Some(source));
-    let error = Settings::read(Config::builder().add_source(source).build().unwrap()).unwrap_err();
+    let error = Settings::read(Config::builder().add_source(source).build().unwrap(), None).unwrap_err();
     assert_eq!(error.faults().map(|fault| fault.field()).collect::<Vec<_>>(), ["law.limit", "tock"]);
 }
 
@@ -134,7 +146,7 @@ proptest! {
             }
         }
         let by_serde = Settings::deserialize(&value);
-        match Settings::read(&value) {
+        match Settings::read(&value, None) {
             Ok(read) => prop_assert_eq!(Some(read), by_serde.ok()),
             Err(error) => {
                 let is_in_range = by_serde.is_ok_and(|settings| settings.check(None).is_ok());

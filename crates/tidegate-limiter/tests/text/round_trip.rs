@@ -37,9 +37,11 @@ prop_compose! {
         places_per_permit in any::<u32>(),
         places in prop::option::of(any::<u32>()),
         sojourn in prop::option::of((time(), time())),
+        spans in any::<bool>(),
     ) -> QueueSettings {
         let mut queue = QueueSettings::default();
         (queue.places_per_permit, queue.places) = (places_per_permit, places);
+        queue.spans = spans;
         queue.sojourn = sojourn.map(|(target, interval)| SojournSettings::new(target, interval));
         queue
     }

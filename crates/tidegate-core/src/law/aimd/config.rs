@@ -44,7 +44,7 @@ pub struct AimdConfig {
     /// The limit before there is evidence, in permits: `min_limit` to `max_limit`. Default 20, or the nearest limit allowed:
     /// few services mind so many, and the law doubles from there.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::MAX_LIMIT)))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::MAX_LIMIT), example = 20))]
     pub initial_limit: Option<u32>,
     /// What is left of the limit after a decrease: 0.5 to 0.99, a share. Default 0.9, as in the laws of Netflix and Vector:
     /// decreases come once per recovery epoch only, so a gentle one loses little where the limit was nearly right.
@@ -66,7 +66,10 @@ pub struct AimdConfig {
         feature = "serde",
         serde(with = "crate::duration_text::option", skip_serializing_if = "Option::is_none")
     )]
-    #[cfg_attr(feature = "schema", schemars(schema_with = "crate::duration_text::option::schema"))]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(schema_with = "crate::duration_text::option::schema", example = "2s")
+    )]
     pub latency_target: Option<Duration>,
 }
 

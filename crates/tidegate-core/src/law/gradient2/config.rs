@@ -38,7 +38,7 @@ pub struct Gradient2Config {
     /// The limit before there is evidence, in permits: `min_limit` to `max_limit`. Default 20, or the nearest limit allowed:
     /// few services mind so many, and the law doubles from there.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::MAX_LIMIT)))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::MAX_LIMIT), example = 20))]
     pub initial_limit: Option<u32>,
     /// How many times its long average the mean call time may be without a decrease: 1.1 to 10. Default 1.5, as published:
     /// means of a round vary by less.

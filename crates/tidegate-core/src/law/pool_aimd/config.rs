@@ -32,14 +32,14 @@ pub struct PoolAimdConfig {
     ///
     /// Lower it to bound memory or another resource the calls use.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = MAX_LIMIT)))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = MAX_LIMIT), example = 64))]
     pub max_limit: Option<u32>,
     /// The limit before there is evidence, in permits: `min_limit` to `max_limit`. Default: half the pool, which one query a
     /// call cannot overfill, and at most 20.
     ///
     /// It matters for the first second only.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = MAX_LIMIT)))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = MAX_LIMIT), example = 10))]
     pub initial_limit: Option<u32>,
     /// The most connections one call holds *while it waits for another one*: 1 to the pool's size. Default 1: no call does.
     ///

@@ -38,7 +38,7 @@ pub struct VegasConfig {
     /// The limit before there is evidence, in permits: `min_limit` to `max_limit`. Default 20, or the nearest limit allowed:
     /// few services mind so many, and the law doubles from there.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::MAX_LIMIT)))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::MAX_LIMIT), example = 20))]
     pub initial_limit: Option<u32>,
     /// The estimated queue in the service below which the limit grows, in steps: 0.5 to 100. Default 3, as published: enough
     /// that the service never waits for us.
