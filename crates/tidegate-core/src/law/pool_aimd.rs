@@ -74,8 +74,9 @@ pub struct PoolAimd {
     abandonment: Abandonment,
     overloads: Overloads,
     ceiling: Ceiling,
-    /// How long nobody has come near the limit, since it last faded for that.
-    unproven: Duration,
+    /// For how many seconds nobody has come near the limit, and for how many of them it has faded.
+    unproven_seconds: f64,
+    faded_seconds: f64,
     /// No shrink for losses before this moment: the calls that were already out may still fail.
     epoch_end: Timestamp,
     /// No shrink for calls given up on before this moment: those that began before the last one have the same patience.
@@ -123,7 +124,8 @@ impl PoolAimd {
             abandonment: Abandonment::default(),
             overloads: Overloads::default(),
             ceiling: Ceiling::new(&constants),
-            unproven: Duration::ZERO,
+            unproven_seconds: 0.0,
+            faded_seconds: 0.0,
             epoch_end: Timestamp::default(),
             patience_end: Timestamp::default(),
             last_tick: Timestamp::default(),
@@ -344,19 +346,27 @@ impl PoolAimd {
         Duration::try_from_secs_f64(known.max(epoch_min_s).min(epoch_max_s)).unwrap_or_default()
     }
 
-    /// A limit that nobody came near is not known to be safe any more: let it fade.
+    /// Somebody came near the limit, or it is new.
+    const fn prove(&mut self) {
+        (self.unproven_seconds, self.faded_seconds) = (0.0, 0.0);
+    }
+
+    /// A limit that nobody came near for a while is not known to be safe any more: let it fade.
     fn fade(&mut self, elapsed: Duration, demand: &Demand) -> bool {
         let (effective, peak) = (self.effective().0, f64::from(demand.in_flight_peak));
         let floor = (2.0 * peak).max(self.rest_limit());
         if demand.held_back || peak >= effective / 2.0 || self.raw_limit <= floor {
-            self.unproven = Duration::ZERO;
+            self.prove();
             return false;
         }
-        self.unproven = self.unproven.saturating_add(elapsed);
-        if self.unproven.as_secs_f64() < self.constants.fade_step_s {
+        self.unproven_seconds += elapsed.as_secs_f64();
+        let PoolAimdConstants { fade_after_s, fade_step_s, half_life_s, .. } = self.constants;
+        let due = self.unproven_seconds - fade_after_s - self.faded_seconds;
+        if due < fade_step_s {
             return false;
         }
-        let halvings = std::mem::take(&mut self.unproven).as_secs_f64() / self.constants.half_life_s;
+        self.faded_seconds += due;
+        let halvings = due / half_life_s;
         self.raw_limit = floor.max(self.raw_limit.min(self.max()) * (-halvings).exp2());
         true
     }
@@ -507,7 +517,7 @@ impl ControlLaw for PoolAimd {
         self.ceiling = Ceiling::new(&self.constants);
         self.set(f64::from(limit), &Demand::default());
         self.was_above = false;
-        self.unproven = Duration::ZERO;
+        self.prove();
         self.last_tick = now;
     }
 

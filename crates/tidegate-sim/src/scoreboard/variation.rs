@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn sizes_are_halved_and_doubled_and_shares_stay_shares() {
         check("queue_factor", 2.0, 8.0);
-        check("half_life_s", 2.5, 10.0);
+        check("half_life_s", 1.0, 4.0);
         check("epoch_min_s", 0.05, 0.2);
         check("utilisation_goal", 0.905, 0.974);
         check("skip", 0.333, 0.667);

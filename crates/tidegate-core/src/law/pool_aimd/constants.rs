@@ -90,8 +90,10 @@ constants! {
     /// thinking as well as queueing; but it does not wait longer than this for it.
     span_max_s: 0.5,
 
-    /// An unproven limit halves in this time.
-    half_life_s: 5.0,
+    /// A limit that nobody came near for so long begins to fade…
+    fade_after_s: 4.0,
+    /// …and halves in this time.
+    half_life_s: 2.0,
     /// It fades in steps of this length, so that each step is a decision worth telling.
     fade_step_s: 1.0,
     /// After a shrink for timeouts, no other one for at least this long…
