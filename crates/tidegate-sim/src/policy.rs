@@ -1,6 +1,9 @@
 use std::fmt;
+use std::time::Duration;
 
-use tidegate_core::{ControlLaw, MAX_LIMIT};
+use tidegate_core::{
+    Aimd, AimdConfig, ConfigError, ControlLaw, Gradient2, Gradient2Config, MAX_LIMIT, Vegas, VegasConfig,
+};
 use tidegate_limiter::LimiterBuilder;
 
 use crate::SimError;
@@ -16,8 +19,19 @@ pub struct Policy {
 
 enum Law {
     Built(Box<dyn Fn(LimiterBuilder) -> LimiterBuilder + Send + Sync>),
+    Guarded(Guard),
     Rival(MakeRival),
 }
+
+type Guard = fn(LimiterBuilder) -> Result<LimiterBuilder, ConfigError>;
+
+/// The laws for services without a pool, with their default settings. What is called as a law of others has guards that the
+/// other has not.
+const GUARDED: [(&str, Guard); 3] = [
+    ("guarded_aimd", |builder| Ok(builder.law(Aimd::new(AimdConfig::default())?))),
+    ("guarded_gradient2", |builder| Ok(builder.law(Gradient2::new(Gradient2Config::default())?))),
+    ("guarded_vegas", |builder| Ok(builder.law(Vegas::new(VegasConfig::default())?))),
+];
 
 impl Policy {
     /// The default law, `default` by name.
@@ -51,7 +65,8 @@ impl Policy {
         Self::new(name, vary)
     }
 
-    /// The policy of this name: `default`, `none`, `fixed:LIMIT` or a rival's (see [`names`](Self::names)).
+    /// The policy of this name: `default`, `none`, `fixed:LIMIT`, one of our laws for services without a pool
+    /// (`guarded_aimd:MS` with a target for the mean call time), or a rival's (see [`names`](Self::names)).
     ///
     /// ```
     /// use tidegate_sim::Policy;
@@ -75,11 +90,16 @@ impl Policy {
                 ))),
             };
         }
+        if let Some(ms) = name.strip_prefix("guarded_aimd:") {
+            return Self::aimd_with_target(name, ms);
+        }
+        let guarded = GUARDED.iter().find(|(guarded, _)| *guarded == name);
         let rival = RIVALS.iter().find(|(rival, _)| *rival == name);
-        match (name, rival) {
-            ("default", _) => Ok(Self::adaptive()),
-            ("none", _) => Ok(Self::none()),
-            (_, Some(rival)) => Ok(Self::rival(rival)),
+        match (name, guarded, rival) {
+            ("default", ..) => Ok(Self::adaptive()),
+            ("none", ..) => Ok(Self::none()),
+            (_, Some(guarded), _) => Ok(Self::guarded(guarded)),
+            (_, _, Some(rival)) => Ok(Self::rival(rival)),
             _ => {
                 let names: Vec<&str> = Self::names().collect();
                 Err(SimError::new(format_args!("law is {name:?}, allowed is {}", names.join(", "))))
@@ -87,22 +107,40 @@ impl Policy {
         }
     }
 
-    /// One of each: the default law, no limit, a fixed limit of 20, and every rival.
+    /// One of each: the default law, no limit, a fixed limit of 20, our laws for services without a pool, and every rival.
     #[must_use]
     pub fn all() -> Vec<Self> {
         let ours = [Self::adaptive(), Self::none(), Self::fixed(20)];
-        ours.into_iter().chain(RIVALS.iter().map(Self::rival)).collect()
+        let laws = GUARDED.iter().map(Self::guarded).chain(RIVALS.iter().map(Self::rival));
+        ours.into_iter().chain(laws).collect()
     }
 
-    /// The names that [`named`](Self::named) knows; LIMIT stands for a number.
+    /// The names that [`named`](Self::named) knows; LIMIT and MS stand for numbers.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        ["default", "none", "fixed:LIMIT"].into_iter().chain(RIVALS.iter().map(|(name, _)| *name))
+        let guarded = GUARDED.iter().map(|(name, _)| *name).chain(["guarded_aimd:MS"]);
+        ["default", "none", "fixed:LIMIT"]
+            .into_iter()
+            .chain(guarded)
+            .chain(RIVALS.iter().map(|(name, _)| *name))
     }
 
     /// Its name in reports.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    fn aimd_with_target(name: &str, ms: &str) -> Result<Self, SimError> {
+        let fault =
+            |_| SimError::new(format_args!("MS of guarded_aimd:MS is {ms:?}, allowed is 1 to 3600000"));
+        let target = ms.parse().map_err(|error: std::num::ParseIntError| fault(error.to_string()))?;
+        let config = AimdConfig::default().latency_target(Duration::from_millis(target));
+        let law = Aimd::new(config).map_err(|error| fault(error.to_string()))?;
+        Ok(Self::law(name, move || law.clone()))
+    }
+
+    fn guarded((name, guard): &(&str, Guard)) -> Self {
+        Self { name: (*name).to_owned(), law: Law::Guarded(*guard) }
     }
 
     fn rival((name, make): &(&str, MakeRival)) -> Self {
@@ -118,14 +156,19 @@ impl Policy {
 
     /// Gives the law to a limiter that is being built. A rival also has to be told of every call; `seed` is for what it draws
     /// at random.
-    pub(crate) fn configure(&self, builder: LimiterBuilder, seed: u64) -> (LimiterBuilder, Option<RivalLaw>) {
-        match &self.law {
+    pub(crate) fn configure(
+        &self,
+        builder: LimiterBuilder,
+        seed: u64,
+    ) -> Result<(LimiterBuilder, Option<RivalLaw>), SimError> {
+        Ok(match &self.law {
             Law::Built(configure) => (configure(builder), None),
+            Law::Guarded(guard) => (guard(builder).map_err(SimError::new)?, None),
             Law::Rival(make) => {
                 let law = RivalLaw::new(make(seed));
                 (builder.law(law.clone()), Some(law))
             }
-        }
+        })
     }
 }
 
@@ -144,7 +187,9 @@ mod tests {
         for policy in Policy::all() {
             assert_eq!(Policy::named(policy.name()).unwrap().name(), policy.name());
         }
-        assert_eq!(Policy::all().len(), Policy::names().count());
+        // Of those with a number there is no more than one each.
+        assert_eq!(Policy::all().len() + 1, Policy::names().count());
+        assert_eq!(Policy::named("guarded_aimd:250").unwrap().name(), "guarded_aimd:250");
     }
 
     #[test]
@@ -152,6 +197,10 @@ mod tests {
         for bad in ["fixed:0", "fixed:", "fixed:1048576", "fixed:-3"] {
             let fault = Policy::named(bad).unwrap_err().to_string();
             assert!(fault.ends_with("allowed is 1 to 1048575"), "{fault}");
+        }
+        for bad in ["guarded_aimd:", "guarded_aimd:0", "guarded_aimd:3600001", "guarded_aimd:x"] {
+            let fault = Policy::named(bad).unwrap_err().to_string();
+            assert!(fault.ends_with("allowed is 1 to 3600000"), "{fault}");
         }
         let fault = Policy::named("all").unwrap_err().to_string();
         assert!(fault.contains("\"all\"") && fault.contains("netflix_aimd"), "{fault}");

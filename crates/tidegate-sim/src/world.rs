@@ -14,6 +14,7 @@ mod tenants;
 use std::time::Duration;
 
 use fastrand::Rng;
+use tidegate_limiter::ManualClock;
 
 use self::calls::Call;
 use self::experts::Expert;
@@ -77,6 +78,8 @@ enum Event {
 struct World<'a> {
     scenario: &'a Scenario,
     now: Nanos,
+    /// The same for the limiters, which read it where a law wants the time of calls.
+    clock: ManualClock,
     end: Nanos,
     agenda: Agenda<Event>,
     processes: Vec<Process>,
@@ -108,15 +111,25 @@ impl<'a> World<'a> {
             (0..=pool_of(scenario.processes - 1)).map(|_| PoolModel::new(scenario.pool.max)).collect();
         let mut rng = Rng::with_seed(seed);
         let mut processes = Vec::new();
+        let clock = ManualClock::default();
         for process in 0..scenario.processes {
             // Laws that draw at random draw apart, and alone as ever.
             let seed = seed ^ u64::from(process).rotate_right(16);
             let reading = pools[pool_of(process)].reading(acquire_timeout(scenario));
-            processes.push(Process::new(scenario, policy, seed, pool_of(process), reading, &mut rng)?);
+            processes.push(Process::new(
+                scenario,
+                policy,
+                seed,
+                pool_of(process),
+                reading,
+                &clock,
+                &mut rng,
+            )?);
         }
         Ok(Self {
             scenario,
             now: 0,
+            clock,
             end: nanos(scenario.duration_s),
             agenda: Agenda::new(),
             touched: (0..processes.len()).collect(),
@@ -252,6 +265,7 @@ impl<'a> World<'a> {
     fn pass(&mut self, to: Nanos) {
         self.books.pass(self.now, to, &self.totals);
         self.now = to;
+        self.clock.set(timestamp(to));
     }
 
     /// Reads the counts of whatever this event may have changed.

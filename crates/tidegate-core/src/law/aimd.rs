@@ -18,7 +18,7 @@ use crate::{ConfigError, Decision, Demand, Evidence, Reason, Terms, Timestamp};
 ///   per recovery epoch;
 /// - a mean call time above the target: shrink to target ÷ call time, within the same bounds;
 /// - a round without, whose limit held callers back: double the limit up to what was proven before the last decrease, and
-///   beyond that add one permit or 2%.
+///   beyond that add one permit or 2%; but not while calls take four times as long as usual.
 ///
 /// A round is as many calls as are out, and at least ten. Without a target it needs no clock.
 ///
@@ -55,6 +55,9 @@ impl Aimd {
         let share = self.target() / measured.call_seconds;
         if share < 1.0 {
             return self.calls.shrink_by_round(measured, share.min(self.config.backoff), demand);
+        }
+        if self.calls.is_slow(measured) {
+            return self.calls.rest(measured);
         }
         let step = self.calls.step();
         self.calls.grow(measured, step, demand)

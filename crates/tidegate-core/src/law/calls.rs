@@ -33,8 +33,10 @@ pub(super) struct Calls {
     raw: f64,
     /// Up to here the limit doubles: what was last proven, less what the decrease after it took.
     threshold: f64,
-    /// Whether the last decrease was followed by no good round yet.
-    is_bad: bool,
+    /// What decreases began from that were followed by no good round yet.
+    bad_since: Option<f64>,
+    /// Whether the last decrease was for lost calls.
+    was_lost: bool,
     round: Round,
     watch: Watch,
     last_tick: Timestamp,
@@ -57,7 +59,8 @@ impl Calls {
             bounds,
             raw: f64::from(bounds.initial()),
             threshold: f64::INFINITY,
-            is_bad: false,
+            bad_since: None,
+            was_lost: false,
             round: Round::default(),
             watch: Watch::default(),
             last_tick: Timestamp::default(),
@@ -82,11 +85,13 @@ impl Calls {
             demand.in_flight_time.as_secs_f64()
         };
         self.round.add(self.limit(), elapsed, area, demand);
-        let lost = self.watch.note(now, elapsed, demand, losses);
+        let lost = self.watch.note(now, elapsed, area, demand, losses);
         if let Some(lost) = lost {
             let terms = Terms { losses: lost.calls, ..self.round.terms(demand) };
             let from = self.proven(demand);
-            self.shrink(from * lost.keep.clamp(0.5, losses.backoff), from, demand);
+            let keep = if self.has_doubled(from) { 0.5 } else { lost.keep.clamp(0.5, losses.backoff) };
+            self.shrink(from * keep, from, demand);
+            self.was_lost = true;
             self.watch.begin_epoch(now, demand);
             return Sight::Decided(lost.reason, terms);
         }
@@ -107,9 +112,19 @@ impl Calls {
 
     /// The round was good: its call time is usual. Nothing else changes.
     pub(super) const fn rest(&mut self, measured: &Measured) -> Reason {
-        self.is_bad = false;
+        self.bad_since = None;
         self.watch.learn(measured.call_seconds);
         Reason::Balanced
+    }
+
+    /// Whether calls took so much longer than usual that this is no time to grow.
+    pub(super) fn is_slow(&self, measured: &Measured) -> bool {
+        self.watch.is_slow(measured.call_seconds)
+    }
+
+    /// Whether the last decrease was for lost calls: then they say sooner than call times where the service ends.
+    pub(super) const fn was_lost(&self) -> bool {
+        self.was_lost
     }
 
     /// The round was good and its limit held callers back: double it up to what was proven, and beyond that add `step`.
@@ -138,19 +153,21 @@ impl Calls {
     /// The round was bad: so much of what was out in it is kept, at least a half.
     pub(super) fn shrink_by_round(&mut self, measured: &Measured, keep: f64, demand: &Demand) -> Reason {
         let from = f64::from(self.limit()).min(f64::from(measured.peak)).max(1.0);
-        // What a doubling has added is taken back whole.
-        let doubled = !self.is_bad && from < self.threshold;
-        let keep = if doubled { 0.5 } else { keep.clamp(0.5, 1.0) };
+        let keep = if self.has_doubled(from) { 0.5 } else { keep.clamp(0.5, 1.0) };
         self.shrink(from * keep, from, demand);
+        self.was_lost = false;
         Reason::CallTime
     }
 
+    /// Whether the limit was just doubled, or would be next; what the last doubling added is taken back whole.
+    fn has_doubled(&self, from: f64) -> bool {
+        self.bad_since.is_none() && from < self.threshold
+    }
+
     fn shrink(&mut self, to: f64, from: f64, demand: &Demand) {
-        if !self.is_bad {
-            // A service that hangs takes the limit down to the least, but says nothing of what it can do when it is back.
-            self.threshold = to.max(from / 2.0);
-        }
-        self.is_bad = true;
+        let proven = *self.bad_since.get_or_insert(from);
+        // A service that hangs takes the limit down to the least, but says nothing of what it can do when it is back.
+        self.threshold = to.max(proven / 2.0);
         self.set(to, demand);
     }
 
@@ -166,7 +183,7 @@ impl Calls {
     /// Goes on from a limit that was set from outside. What was proven before stays proven.
     pub(super) fn set_from_outside(&mut self, now: Timestamp, limit: u32) {
         self.set(f64::from(limit), &Demand::default());
-        (self.is_bad, self.last_tick) = (false, now);
+        (self.bad_since, self.last_tick) = (None, now);
     }
 
     /// As if the present limit were all that was ever proven.

@@ -27,7 +27,7 @@ const QUIET: f64 = 1.2;
 ///
 /// What is published adds the second term always, so it creeps up under an overload, and its average follows every overload,
 /// so that it soon takes it for usual. Here the average stands still while calls queue. It follows only if calls are slow with
-/// half as many out as well: then the service has become slower by itself. Calls that are lost shrink the limit as in
+/// half as many out as well: then the service has become slower by itself. Three much faster rounds in a row begin it anew. Calls that are lost shrink the limit as in
 /// [`Aimd`](super::Aimd).
 ///
 /// Each call costs two reads of the clock.

@@ -10,14 +10,18 @@ use super::ControlLaw;
 use super::calls::{Baseline, Calls, Losses, Measured, Sight, duration};
 use crate::{ConfigError, Decision, Demand, Evidence, Reason, Terms, Timestamp};
 
+/// The mean of as many calls as are out varies by the root of their number, in calls; about half of that is left of the mean of
+/// the last rounds, for exponential times.
+const CHANCE: f64 = 0.5;
+
 /// TCP Vegas for calls, with guards: for a service with a steady call time, in which next to no queue is to stand.
 ///
-/// The calls that queue in the service are estimated as `queue = in flight · (1 − floor / call time)`, with the call time of
-/// the last rounds and the `floor` it has when nothing queues. A *step* is ⌊log₁₀ limit⌋ permits, at least 1.
+/// The calls that queue in the service are estimated as `queue = in flight · (1 − floor / call time) − ½ √(in flight)`, with
+/// the call time of the last rounds and the `floor` it has when nothing queues; the root is what may be chance. A *step* is ⌊log₁₀ limit⌋ permits, at least 1.
 ///
 /// - `queue > queue_high` steps: shrink by what is above the middle of the two marks, by at most half;
 /// - `queue ≤ 1` step and the limit held callers back: double it up to what was proven before the last decrease, and beyond
-///   that add `queue_high` steps; `queue < queue_low` steps: add one.
+///   that add `queue_high` steps, or one if the last decrease was for lost calls; `queue < queue_low` steps: add one.
 ///
 /// What is published takes the shortest single call as the floor, which a lucky one spoils for long, and now and then whatever
 /// call comes, so that it soon takes an overload for usual. Here the floor follows means of rounds, down faster than up, and
@@ -64,7 +68,8 @@ impl Vegas {
     fn end_round(&mut self, measured: &Measured, demand: &Demand) -> Reason {
         let in_flight = measured.in_flight;
         let recent = self.floor.look(measured.call_seconds, in_flight);
-        let queue = in_flight * (1.0 - self.floor.seconds() / recent).max(0.0);
+        let chance = CHANCE * in_flight.sqrt();
+        let queue = (in_flight * (1.0 - self.floor.seconds() / recent) - chance).max(0.0);
         let (step, VegasConfig { queue_low, queue_high, .. }) = (self.step(), self.config);
         if queue > queue_high * step {
             let surplus = queue - step * f64::midpoint(queue_low, queue_high);
@@ -73,7 +78,8 @@ impl Vegas {
         self.baseline.good();
         self.floor.learn(recent, queue < queue_low * step);
         if queue <= step {
-            self.calls.grow(measured, queue_high * step, demand)
+            let far = if self.calls.was_lost() { step } else { queue_high * step };
+            self.calls.grow(measured, far, demand)
         } else if queue < queue_low * step {
             self.calls.grow_slowly(measured, step, demand)
         } else {
@@ -94,7 +100,8 @@ impl Vegas {
 
     /// The call time at which the limit begins to shrink.
     fn accepted(&self) -> f64 {
-        let share = self.config.queue_high * self.step() / f64::from(self.limit());
+        let limit = f64::from(self.limit());
+        let share = (self.config.queue_high * self.step() + CHANCE * limit.sqrt()) / limit;
         if share < 1.0 { self.floor.seconds() / (1.0 - share) } else { 0.0 }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use tidegate_core::{Outcome, PoolReading, Reason, Timestamp};
-use tidegate_limiter::{Limiter, ManualDriver, Snapshot};
+use tidegate_limiter::{Limiter, ManualClock, ManualDriver, Snapshot};
 
 use super::audit::Tally;
 use super::demand::Demand;
@@ -62,6 +62,7 @@ impl Process {
         seed: u64,
         pool: usize,
         reading: PoolReading,
+        clock: &ManualClock,
         rng: &mut Rng,
     ) -> Result<Self, SimError> {
         let published = Published::default();
@@ -70,8 +71,9 @@ impl Process {
         let builder = Limiter::builder()
             .name("simulated")
             .pool(published.clone())
+            .clock(clock.clone())
             .connections_per_call(scenario.limiter.connections_per_call);
-        let (builder, rival) = policy.configure(builder, seed);
+        let (builder, rival) = policy.configure(builder, seed)?;
         let (limiter, driver) = builder.build_manual().map_err(SimError::new)?;
         let first = limiter.snapshot().limit;
         Ok(Self {

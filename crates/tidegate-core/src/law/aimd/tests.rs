@@ -145,3 +145,27 @@ fn a_limit_set_by_hand_is_gone_on_from_within_the_bounds() {
     bench.set_limit(7);
     assert_eq!((bench.law.limit(), bench.round(100).to), (7, 14));
 }
+
+/// One permit too many is refused again and again while the others work: most calls fail, but few permits are too many.
+#[test]
+fn refusals_count_by_the_time_they_take() {
+    let mut bench = steady(AimdConfig::default().initial_limit(100));
+    let refuse = |demand: &mut Demand| (demand.completed, demand.overloads) = (50_000, 49_050);
+    while bench.full(100, refuse).reason == Reason::RoundOpen {}
+    assert_eq!(bench.law.limit(), 90);
+}
+
+#[test]
+fn callers_whose_patience_was_spent_in_the_queue_show_a_slow_service_too() {
+    let mut bench = bench(AimdConfig::default());
+    bench.round(100);
+    let decisions = (0..10).map(|_| {
+        bench.full(2_000, |demand| {
+            // Given up on at 50 ms, long before they are old; but hardly a call ends of itself.
+            (demand.abandoned, demand.abandoned_calls) = (100, 100);
+            demand.completed = 104;
+            demand.abandoned_time = Duration::from_secs(5);
+        })
+    });
+    assert!(decisions.map(|decision| decision.reason).any(|reason| reason == Reason::Abandoned));
+}

@@ -12,8 +12,10 @@ const HUNG_MIN_S: f64 = 1.0;
 const HUNG_UNKNOWN_S: f64 = 30.0;
 /// Losses are counted over so many turns of the calls that are out.
 const TURNS: f64 = 2.0;
-/// How fast the usual call time moves: a tenth a round averages some ten rounds.
+/// How fast the usual call time moves: a tenth a round averages some ten rounds; up by no more than a fiftieth a round, so that
+/// an overload is long over before it is usual.
 const USUAL_SHARE: f64 = 0.1;
+const USUAL_RISE: f64 = 0.02;
 
 /// When calls count as lost, and what that costs at least.
 #[derive(Clone, Copy, Debug)]
@@ -35,8 +37,43 @@ impl Default for Losses {
 pub(super) struct Lost {
     pub(super) reason: Reason,
     pub(super) calls: u64,
-    /// The share of calls that were not lost.
+    /// The share of the permits that is not too many.
     pub(super) keep: f64,
+}
+
+/// The last turns of the calls that are out.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lately {
+    lost: f64,
+    ended: f64,
+    /// Those that ended of themselves and reported no overload.
+    finished: f64,
+    /// Permits out, integrated over time.
+    area: f64,
+}
+
+impl Lately {
+    fn add(&mut self, ended: f64, area: f64, demand: &Demand) {
+        let out = f64::from(demand.in_flight_peak.max(demand.in_flight).max(1));
+        let keep = (-ended / (TURNS * out)).exp();
+        let failed = to_f64(demand.abandoned.saturating_add(demand.overloads));
+        self.lost *= keep;
+        self.ended = keep * self.ended + ended;
+        self.finished = keep * self.finished + (ended - failed).max(0.0);
+        self.area = keep * self.area + area;
+    }
+
+    /// The share of the permits that did useful work, by Little's law, given the usual call time.
+    ///
+    /// Not the share of calls: a service that refuses at once can refuse twenty calls in the time of one, and one permit too
+    /// many is enough for that.
+    fn useful(&self, usual: f64) -> f64 {
+        if usual > 0.0 {
+            self.finished * usual / self.area.max(f64::MIN_POSITIVE)
+        } else {
+            1.0 - self.lost / self.ended.max(self.lost)
+        }
+    }
 }
 
 /// Looks out for calls that are lost: that report overload, that were given up on when they were old, that hang.
@@ -51,8 +88,7 @@ pub(super) struct Watch {
     usual: f64,
     /// Seconds since a call ended of itself, with calls out all the time.
     silence: f64,
-    lost: f64,
-    ended: f64,
+    lately: Lately,
     is_epoch: bool,
     /// Calls of before the decrease, and until when to wait for their end.
     epoch_calls: f64,
@@ -60,12 +96,17 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// The call time of a good round; it moves the usual one by a tenth of the way, and up by no more than a tenth.
+    /// Whether calls of this mean time are old.
+    pub(super) fn is_slow(&self, call_seconds: f64) -> bool {
+        self.usual > 0.0 && call_seconds >= OLD * self.usual
+    }
+
+    /// The call time of a round without losses.
     pub(super) const fn learn(&mut self, call_seconds: f64) {
         if self.usual <= 0.0 {
             self.usual = call_seconds;
         } else if call_seconds > 0.0 {
-            let step = (USUAL_SHARE * (call_seconds - self.usual)).min(USUAL_SHARE * self.usual);
+            let step = (USUAL_SHARE * (call_seconds - self.usual)).min(USUAL_RISE * self.usual);
             self.usual += step;
         }
     }
@@ -75,6 +116,7 @@ impl Watch {
         &mut self,
         now: Timestamp,
         seconds: f64,
+        area: f64,
         demand: &Demand,
         losses: Losses,
     ) -> Option<Lost> {
@@ -84,25 +126,21 @@ impl Watch {
             self.epoch_calls -= ended;
             // The tick in which it ends is of both times, so nothing of it counts.
             self.is_epoch = self.epoch_calls > 0.0 && now < self.epoch_end;
-            (self.lost, self.ended, self.silence) = (0.0, 0.0, 0.0);
+            (self.lately, self.silence) = (Lately::default(), 0.0);
             return None;
         }
         if let Some(lost) = self.hung(demand) {
             return Some(lost);
         }
-        let out = f64::from(demand.in_flight_peak.max(demand.in_flight).max(1));
-        let keep = (-ended / (TURNS * out)).exp();
+        self.lately.add(ended, area, demand);
         let given_up = if self.are_old(demand) { demand.abandoned } else { 0 };
         let lost = demand.overloads.saturating_add(given_up);
-        self.ended = keep * self.ended + ended;
-        self.lost = keep * self.lost + to_f64(lost);
-        if lost == 0 || self.lost <= losses.tolerance * self.ended {
+        self.lately.lost += to_f64(lost);
+        if lost == 0 || self.lately.lost <= losses.tolerance * self.lately.ended {
             return None;
         }
         let reason = if given_up > demand.overloads { Reason::Abandoned } else { Reason::Overload };
-        // More losses than ends are a count gone wrong: half of the limit is the most they can cost.
-        let keep = (1.0 - self.lost / self.ended.max(self.lost)).max(0.0);
-        Some(Lost { reason, calls: lost, keep })
+        Some(Lost { reason, calls: lost, keep: self.lately.useful(self.usual) })
     }
 
     /// Calls that were let in before now cannot cause another decrease.
@@ -130,8 +168,12 @@ impl Watch {
         (self.silence >= most).then_some(Lost { reason: Reason::Hung, calls, keep: 0.0 })
     }
 
-    /// Whether the calls that were given up on in this tick were older, in the mean, than calls get.
+    /// Whether the calls that were given up on in this tick were older, in the mean, than calls get; or the calls of late
+    /// together, where callers have waited for their permits for so long that little of their patience was left.
     fn are_old(&self, demand: &Demand) -> bool {
+        if self.usual > 0.0 && self.lately.area >= OLD * self.usual * self.lately.finished.max(1.0) {
+            return true;
+        }
         let age = demand.abandoned_time.as_secs_f64() / to_f64(demand.abandoned.max(1));
         let old = if self.usual > 0.0 { OLD_MIN_S.max(OLD * self.usual) } else { OLD_UNKNOWN_S };
         age >= old

@@ -94,7 +94,7 @@ fn at_the_floor_a_slower_service_is_believed_too() {
 fn lost_calls_shrink_it_however_fast_they_fail() {
     let mut bench = steady();
     let decision = bench.full(1, |demand| demand.overloads = demand.completed / 2);
-    assert_eq!((decision.reason, decision.to), (Reason::Overload, 50));
+    assert_eq!((decision.reason, decision.to), (Reason::Overload, 90));
 }
 
 #[test]

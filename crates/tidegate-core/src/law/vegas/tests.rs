@@ -17,18 +17,19 @@ fn steady(limit: u32) -> Bench<Vegas> {
 
 #[test]
 fn the_formula_by_hand() {
-    // Limit, call time of a round and the limit after it. The recent mean moves by 0.3 of the way.
+    // Limit, call time of a round, the limit after it. The recent mean moves by 0.3 of the way; ½√50 is 3.54.
     let rows = [
         (50, 100, 56),   // queue 0: + 6
-        (50, 107, 51),   // recent 102.1, queue 1.03: + 1
-        (50, 120, 51),   // recent 106, queue 2.83: + 1
-        (50, 125, 50),   // recent 107.5, queue 3.49: holds
-        (50, 145, 50),   // recent 113.5, queue 5.95: holds
-        (50, 150, 47),   // recent 115, queue 6.52: down to 4.5
-        (50, 1_000, 25), // recent 370: by a half at most
+        (50, 130, 56),   // recent 109, queue 4.13 − 3.54: + 6
+        (50, 135, 51),   // recent 110.5, queue 1.21: + 1
+        (50, 145, 51),   // recent 113.5, queue 2.41: + 1
+        (50, 160, 50),   // recent 118, queue 4.09: holds
+        (50, 175, 50),   // recent 122.5, queue 5.65: holds
+        (50, 180, 48),   // recent 124, queue 6.14: down to 4.5
+        (50, 1_000, 25), // by a half at most
         (150, 100, 162), // two a step
-        (150, 110, 152), // recent 103, queue 4.37: + 2
-        (150, 140, 142), // recent 112, queue 16.07: down to 9
+        (150, 120, 152), // recent 106, queue 8.49 − 6.12: + 2
+        (150, 180, 136), // recent 124, queue 22.91: down to 9
     ];
     for (limit, call_ms, after) in rows {
         let mut bench = steady(limit);
@@ -53,7 +54,7 @@ fn under_a_lasting_overload_neither_the_floor_nor_the_limit_drifts() {
         bench.round(call_ms);
     }
     let limit = bench.law.limit();
-    assert!((50..=57).contains(&limit), "{limit}");
+    assert!((50..=62).contains(&limit), "{limit}");
     assert!(bench.law.floor.seconds() < 0.105, "{}", bench.law.floor.seconds());
 }
 
