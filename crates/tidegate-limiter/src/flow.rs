@@ -1,20 +1,14 @@
 //! Whose doing something is: a call that is being polled, or a task.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use tokio::task::{Id, try_id};
 
-/// Calls within calls beyond this many are not told apart.
-const DEPTH: usize = 8;
-
 thread_local! {
-    /// The calls that are being polled on this thread, the innermost last.
-    static CALLS: Calls = const { Calls { depth: Cell::new(0), calls: [const { Cell::new(0) }; DEPTH] } };
-}
-
-struct Calls {
-    depth: Cell<usize>,
-    calls: [Cell<usize>; DEPTH],
+    /// The innermost call that is being polled on this thread; 0 for none.
+    static CALL: Cell<usize> = const { Cell::new(0) };
+    /// The calls around it, the outermost first. Apart, since nearly every call is in no other.
+    static OUTER: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A line of work in which one thing comes after another.
@@ -30,49 +24,76 @@ pub(crate) enum Flow {
 impl Flow {
     /// The innermost that is running; `None` outside of any call and task.
     pub(crate) fn current() -> Option<Self> {
-        let call = CALLS.with(|calls| calls.running().next_back());
-        call.or_else(|| try_id().map(Self::Task))
+        match CALL.get() {
+            0 => try_id().map(Self::Task),
+            call => Some(Self::Call(call)),
+        }
     }
 
     /// All that are running, one within the other, up to the task.
     pub(crate) fn any_current(mut is_meant: impl FnMut(Self) -> bool) -> bool {
-        CALLS.with(|calls| calls.running().any(&mut is_meant))
-            || try_id().is_some_and(|id| is_meant(Self::Task(id)))
-    }
-}
-
-impl Calls {
-    fn running(&self) -> impl DoubleEndedIterator<Item = Flow> {
-        self.calls.iter().take(self.depth.get()).map(|call| Flow::Call(call.get()))
+        let call = CALL.get();
+        if call != 0 {
+            let outer = OUTER.try_with(|outer| outer.borrow().clone()).unwrap_or_default();
+            if outer.into_iter().chain([call]).any(|call| is_meant(Self::Call(call))) {
+                return true;
+            }
+        }
+        try_id().is_some_and(|id| is_meant(Self::Task(id)))
     }
 }
 
 /// Polls a call, so that what it does while it is polled is known as its own: for services that hold a permit for a call.
 ///
-/// `call` tells the call from others that exist at the same time; the address of its pinned future does.
+/// `call` tells the call from others that exist at the same time; the address of its pinned future does. 0 is no call.
 /// A [`PoolMeter`](crate::PoolMeter) sees by it that a call which holds a connection asks for another one, and does not take
 /// calls of one task for one.
 #[inline]
 pub fn poll_as_call<T>(call: usize, poll: impl FnOnce() -> T) -> T {
-    CALLS.with(|calls| {
-        let depth = calls.depth.get();
-        if let Some(place) = calls.calls.get(depth) {
-            place.set(call);
-        }
-        calls.depth.set(depth + 1);
-    });
+    let outer = CALL.replace(call);
+    if outer != 0 {
+        return poll_within(outer, poll);
+    }
     let _polled = Polled;
     poll()
 }
 
-/// Ends the innermost call, also when its poll panics.
+/// Ends a call that is in no other, also when its poll panics.
 struct Polled;
 
 impl Drop for Polled {
     #[inline]
     fn drop(&mut self) {
-        CALLS.with(|calls| calls.depth.set(calls.depth.get() - 1));
+        CALL.set(0);
     }
+}
+
+#[cold]
+fn poll_within<T>(outer: usize, poll: impl FnOnce() -> T) -> T {
+    enter_within(outer);
+    let _polled = PolledWithin { outer };
+    poll()
+}
+
+/// The same of a call in another one.
+struct PolledWithin {
+    outer: usize,
+}
+
+impl Drop for PolledWithin {
+    fn drop(&mut self) {
+        CALL.set(self.outer);
+        leave_within();
+    }
+}
+
+/// A thread that ends may have no list any more; then calls around this one are not told of.
+fn enter_within(outer: usize) {
+    let _ = OUTER.try_with(|calls| calls.borrow_mut().push(outer));
+}
+
+fn leave_within() {
+    let _ = OUTER.try_with(|calls| calls.borrow_mut().pop());
 }
 
 #[cfg(test)]
@@ -108,16 +129,16 @@ mod tests {
     }
 
     #[test]
-    fn too_many_calls_in_each_other_are_not_told_apart() {
+    fn calls_may_be_as_deep_in_each_other_as_they_like() {
         fn nest(call: usize) {
-            if call <= DEPTH + 2 {
+            if call <= 100 {
                 poll_as_call(call, || nest(call + 1));
             } else {
-                assert_eq!(Flow::current(), Some(Flow::Call(DEPTH)));
+                assert_eq!(running().len(), 100);
             }
         }
         nest(1);
-        assert_eq!(Flow::current(), None);
+        assert_eq!((Flow::current(), running()), (None, vec![]));
     }
 
     #[tokio::test]

@@ -182,29 +182,38 @@ impl Gate {
 
     #[inline(always)]
     fn try_change(&self, change: impl Fn(Word) -> Word, undo: impl FnOnce(Word)) -> Option<Word> {
-        let mut seen = self.load();
+        let seen = self.load();
+        let limit = self.limit.load(Ordering::Relaxed);
+        if seen.occupied_or_gated() >= limit {
+            return None;
+        }
+        let taken = change(seen);
+        let (taken, limit) = match self.exchange(seen, taken) {
+            Ok(()) => (taken, limit),
+            Err(now) => self.change_again(now, change)?,
+        };
+        // The second look at the limit: see "Why a shrink holds at once".
+        let now = self.limit.load(Ordering::Relaxed);
+        if now < limit && taken.occupied() > now {
+            undo(taken);
+            return None;
+        }
+        Some(taken)
+    }
+
+    /// The word as it was changed, and the limit that was looked at for it. Apart for the reason of
+    /// [`update_again`](Self::update_again).
+    #[inline(never)]
+    fn change_again(&self, mut seen: Word, change: impl Fn(Word) -> Word) -> Option<(Word, u32)> {
         loop {
             let limit = self.limit.load(Ordering::Relaxed);
             if seen.occupied_or_gated() >= limit {
                 return None;
             }
             let taken = change(seen);
-            match self.word.compare_exchange_weak(
-                seen.bits(),
-                taken.bits(),
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
-                Ok(_) => {
-                    // The second look at the limit: see "Why a shrink holds at once".
-                    let now = self.limit.load(Ordering::Relaxed);
-                    if now < limit && taken.occupied() > now {
-                        undo(taken);
-                        return None;
-                    }
-                    return Some(taken);
-                }
-                Err(now) => seen = Word::from_bits(now),
+            match self.exchange(seen, taken) {
+                Ok(()) => return Some((taken, limit)),
+                Err(now) => seen = now,
             }
         }
     }
@@ -379,6 +388,12 @@ impl Gate {
     /// A permit without a class comes back.
     #[inline]
     pub(crate) fn release_plain(&self) {
+        if self.update(|word| (!word.is_marked()).then(|| word.release(1))).is_none() {
+            self.release_marked();
+        }
+    }
+
+    fn release_marked(&self) {
         match self.update(|word| (!word.is_gated()).then(|| word.release(1))) {
             Some(word) => self.note_change(word, -1),
             None => self.release_gated(),
@@ -439,12 +454,19 @@ impl Gate {
             self.spend_aged(1);
         }
         let claimed = self.update(Word::claim)?;
-        self.note_taken(claimed, 1);
+        self.note_peak(claimed);
+        if claimed.is_marked() {
+            self.note_marked_claim(claimed);
+        }
+        Some(Hold::PLAIN.given(now))
+    }
+
+    fn note_marked_claim(&self, claimed: Word) {
+        self.note_change(claimed, 1);
         // Whoever sees `GATED` because of the driver sees this too.
         if claimed.is_gated() && self.is_asleep.load(Ordering::Acquire) {
             self.rouse();
         }
-        Some(Hold::PLAIN.given(now))
     }
 
     /// A reservation that stood at the last look does so no longer.
@@ -479,21 +501,34 @@ impl Gate {
     }
 
     /// Applies `change` to the word until it holds or there is nothing to change; the word as changed.
-    #[inline]
-    fn update(&self, change: impl Fn(Word) -> Option<Word>) -> Option<Word> {
-        let mut seen = self.load();
+    #[inline(always)]
+    fn update(&self, mut change: impl FnMut(Word) -> Option<Word>) -> Option<Word> {
+        let seen = self.load();
+        let changed = change(seen)?;
+        match self.exchange(seen, changed) {
+            Ok(()) => Some(changed),
+            Err(now) => self.update_again(now, change),
+        }
+    }
+
+    /// Apart, so that the first attempt, which is nearly always the last, is no loop.
+    #[inline(never)]
+    fn update_again(&self, mut seen: Word, mut change: impl FnMut(Word) -> Option<Word>) -> Option<Word> {
         loop {
             let changed = change(seen)?;
-            match self.word.compare_exchange_weak(
-                seen.bits(),
-                changed.bits(),
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
-                Ok(_) => return Some(changed),
-                Err(now) => seen = Word::from_bits(now),
+            match self.exchange(seen, changed) {
+                Ok(()) => return Some(changed),
+                Err(now) => seen = now,
             }
         }
+    }
+
+    /// Changes the word from one value to another; if it is not that one any more, what it is.
+    #[inline]
+    fn exchange(&self, seen: Word, changed: Word) -> Result<(), Word> {
+        let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
+        let exchanged = self.word.compare_exchange_weak(seen.bits(), changed.bits(), success, failure);
+        exchanged.map(drop).map_err(Word::from_bits)
     }
 
     /// What has to be noted of permits that were taken; the word as it was changed.

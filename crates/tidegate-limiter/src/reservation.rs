@@ -20,6 +20,8 @@ use crate::{Claim, Limiter};
 pub struct Reservation {
     shared: Arc<Shared>,
     state: State,
+    /// Of a wait, where spans are wanted. Not in `state`, which every call changes twice and need not drop so.
+    span: Option<Box<Span>>,
 }
 
 /// ```text
@@ -30,7 +32,7 @@ pub struct Reservation {
 /// ```
 enum State {
     Empty,
-    Waiting { ticket: Ticket, since: Option<Instant>, span: Option<Box<Span>> },
+    Waiting { ticket: Ticket, since: Option<Instant> },
     Reserved(Stamp),
 }
 
@@ -38,7 +40,7 @@ impl Reservation {
     /// A handle that holds no reservation yet.
     #[must_use]
     pub fn new(limiter: &Limiter) -> Self {
-        Self { shared: Arc::clone(limiter.shared()), state: State::Empty }
+        Self { shared: Arc::clone(limiter.shared()), state: State::Empty, span: None }
     }
 
     /// Whether a permit is reserved; if not, the task is woken when one is.
@@ -63,11 +65,9 @@ impl Reservation {
         match self.shared.gate.enter(Kind::Reservation, Line::Ordinary, Some(cx.waker().clone())) {
             Entry::Queued(ticket) => {
                 let since = ticket.is_timed().then(Instant::now);
-                self.state = State::Waiting { ticket, since, span: None };
+                self.state = State::Waiting { ticket, since };
                 // The place in line is this handle's by now, whatever the subscriber does.
-                if let State::Waiting { span, .. } = &mut self.state {
-                    *span = self.shared.telemetry.queue_span();
-                }
+                self.span = self.shared.telemetry.queue_span();
                 Poll::Pending
             }
             // A reservation is never refused.
@@ -79,14 +79,14 @@ impl Reservation {
     }
 
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let State::Waiting { ticket, since, span } = &mut self.state {
+        if let State::Waiting { ticket, since } = &self.state {
             let granted = ready!(self.shared.gate.poll_ticket(ticket, cx));
             // Of a ticket that was granted something else there is no reservation: it is as if it had been revoked.
             let stamp =
                 if let Ok(Grant::Reservation(stamp)) = granted { stamp } else { self.shared.gate.stamp() };
-            let (since, span) = (*since, span.take());
+            let since = *since;
             self.state = State::Reserved(stamp);
-            drop(span);
+            self.span = None;
             self.shared.telemetry.queue_wait(since);
         }
         Poll::Ready(())
@@ -113,9 +113,9 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         match std::mem::replace(&mut self.state, State::Empty) {
             State::Empty => {}
-            State::Waiting { ticket, since, span } => {
+            State::Waiting { ticket, since } => {
                 self.shared.gate.cancel(ticket);
-                drop(span);
+                self.span = None;
                 self.shared.telemetry.queue_wait(since);
             }
             State::Reserved(stamp) => self.shared.gate.unreserve(stamp),
@@ -126,7 +126,7 @@ impl Drop for Reservation {
 impl Clone for Reservation {
     /// A handle on the same limiter that holds no reservation: a reservation belongs to one holder.
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), state: State::Empty }
+        Self { shared: Arc::clone(&self.shared), state: State::Empty, span: None }
     }
 }
 

@@ -7,21 +7,22 @@ use super::nodes::Ticket;
 ///
 /// ```text
 /// bits  0..20  permits
-/// bits 20..44  flow
-/// bits 44..62  given     the driver's look before which they were given, wrapping
-/// bit  62      PROMISED  not yet: the low 32 bits are the ticket that will be granted one permit
-/// bit  63      ENDED     the work is over, or the permit given back
+/// bit  20      ENDED     the work is over, or the permit given back; then NOT_HELD, too
+/// bit  21      NOT_HELD  without ENDED, not yet: bits 22..54 are the ticket that will be granted one permit
+/// bits 22..46  flow
+/// bits 46..64  given     the driver's look before which they were given, wrapping off the top
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Hold(u64);
 
 const PERMITS: u64 = (1 << 20) - 1;
-const FLOW_SHIFT: u32 = 20;
+const FLOW_SHIFT: u32 = 22;
 const FLOW: u64 = (1 << 24) - 1;
-const GIVEN_SHIFT: u32 = 44;
+const GIVEN_SHIFT: u32 = 46;
 const GIVEN: u32 = (1 << 18) - 1;
-const PROMISED: u64 = 1 << 62;
-const ENDED: u64 = 1 << 63;
+const ENDED: u64 = 1 << 20;
+const NOT_HELD: u64 = 1 << 21;
+const TICKET_SHIFT: u32 = 22;
 
 impl Hold {
     /// How many flows a hold can tell apart.
@@ -34,7 +35,7 @@ impl Hold {
         Self((permits as u64 & PERMITS) | ((flow as u64 & FLOW) << FLOW_SHIFT))
     }
 
-    /// A hold that nothing was added to yet leaves the two highest bits free.
+    /// Before it is given a hold leaves the two highest bits free.
     pub(super) const fn bits(self) -> u64 {
         self.0
     }
@@ -57,7 +58,7 @@ impl Hold {
     /// The same, given now.
     #[inline]
     pub(crate) const fn given(self, now: Stamp) -> Self {
-        Self(self.0 | ((now.0 & GIVEN) as u64) << GIVEN_SHIFT)
+        Self(self.0 | (now.0 as u64) << GIVEN_SHIFT)
     }
 
     /// Looks of the driver since it was given, modulo 2¹⁸: the count begins anew after 1.8 hours at a tick of 100 ms.
@@ -68,19 +69,19 @@ impl Hold {
     /// One permit without a class that is still to be granted to this ticket.
     #[expect(clippy::needless_pass_by_value, reason = "the ticket is kept in the word")]
     pub(crate) const fn promised(ticket: Ticket) -> Self {
-        Self(PROMISED | ticket.index as u64)
+        Self(NOT_HELD | (ticket.index as u64) << TICKET_SHIFT)
     }
 
     /// Whether it is out: neither still promised nor at its end.
     #[inline]
     pub(crate) const fn is_held(self) -> bool {
-        self.0 < PROMISED
+        self.0 & NOT_HELD == 0
     }
 
     /// The ticket of a promise. It is the caller's to see that it is spent once.
     pub(crate) const fn ticket(self) -> Option<Ticket> {
-        if self.0 & (PROMISED | ENDED) == PROMISED {
-            Some(Ticket::new(low_bits(self.0), false))
+        if self.0 & (NOT_HELD | ENDED) == NOT_HELD {
+            Some(Ticket::new(low_bits(self.0 >> TICKET_SHIFT), false))
         } else {
             None
         }
@@ -88,7 +89,7 @@ impl Hold {
 
     #[inline]
     pub(crate) const fn ended(self) -> Self {
-        Self(self.0 | ENDED)
+        Self(self.0 | NOT_HELD | ENDED)
     }
 
     #[inline]

@@ -2,21 +2,22 @@
 ///
 /// ```text
 /// bits  0..20  in_flight   permits out
-/// bits 20..40  reserved    permits kept for services that said "ready"
-/// bit  40      GATED       the fast path is closed
-/// bits 41..64  admitted    permits given so far, wrapping off the top
+/// bit  20      GATED       the fast path is closed
+/// bit  21      TIMED       the permits out are integrated over time
+/// bits 22..42  reserved    permits kept for services that said "ready"
+/// bits 42..64  admitted    permits given so far, wrapping off the top
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Word(u64);
 
 const FIELD: u64 = (1 << 20) - 1;
-const RESERVED_SHIFT: u32 = 20;
+const RESERVED_SHIFT: u32 = 22;
 const ADMITTED_SHIFT: u32 = 42;
 
 impl Word {
     pub(super) const IN_FLIGHT: u64 = 1;
-    pub(super) const GATED: u64 = 1 << 40;
-    pub(super) const TIMED: u64 = 1 << 41;
+    pub(super) const GATED: u64 = 1 << 20;
+    pub(super) const TIMED: u64 = 1 << 21;
     pub(super) const ADMITTED_MODULUS: u32 = 1 << (64 - ADMITTED_SHIFT);
     const RESERVED: u64 = 1 << RESERVED_SHIFT;
     const ADMITTED: u64 = 1 << ADMITTED_SHIFT;
@@ -52,6 +53,12 @@ impl Word {
         self.0 & Self::TIMED != 0
     }
 
+    /// Whether there is more to do for a change of the counts than to change them.
+    #[inline]
+    pub(super) const fn is_marked(self) -> bool {
+        self.0 & (Self::GATED | Self::TIMED) != 0
+    }
+
     #[inline]
     pub(super) const fn in_flight(self) -> u32 {
         low_bits(self.0 & FIELD)
@@ -68,11 +75,11 @@ impl Word {
         self.in_flight() + self.reserved()
     }
 
-    /// Permits that are not free, as one who takes without the lock sees them: `GATED` stands just above the reservations and
+    /// Permits that are not free, as one who takes without the lock sees them: `GATED` stands just above the permits out and
     /// reads as more of them than any limit allows.
     #[inline]
     pub(super) const fn occupied_or_gated(self) -> u32 {
-        self.in_flight() + low_bits((self.0 >> RESERVED_SHIFT) & (FIELD << 1 | 1))
+        low_bits(self.0 & (FIELD | Self::GATED)) + self.reserved()
     }
 
     #[inline]
