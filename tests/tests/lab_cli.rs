@@ -29,6 +29,8 @@ fn bad_input_gets_one_line_and_exit_code_2_and_leaves_nothing() {
     check_bad_input(&["--report", "."], "report");
     check_bad_input(&["--database-url", "nonsense"], "database_url");
     check_bad_input(&["--database-url", "sqlite://missing/app.db"], "database_url");
+    check_bad_input(&["--json", "run", "--report", "run"], "report");
+    check_bad_input(&["--json", "run", "--policy", "none", "--trace", "./run"], "trace");
     check_bad_input(&["plan", "--pool", "NaN"], "pool");
     check_bad_input(&["plan", "--json", "missing/plan.json"], "json");
 }
@@ -42,6 +44,36 @@ fn a_server_that_does_not_answer_is_named_without_its_password() {
         let lines = text(&Lab::new().run(&args).stderr);
         assert!(lines.contains("127.0.0.1:1") && !lines.contains("tiger"), "{lines}");
     }
+}
+
+/// The table used to be lost in silence, with exit code 0.
+#[test]
+fn a_full_disk_under_the_standard_output_fails_the_command_and_keeps_the_files() {
+    let lab = Lab::new();
+    let commands = [
+        &["--help"][..],
+        &["plan", "--json", "out"],
+        &["deep-scan", "--duration", "1s", "--policy", "adaptive", "--json", "out"],
+        &["simulate", "--only", "small_pool", "--laws", "none", "--seeds", "1", "--json", "out"],
+    ];
+    for args in commands {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = lab.command(args).stdout(full).output().unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {said}");
+        let errors: Vec<_> = said.lines().filter(|line| line.starts_with("error: ")).collect();
+        assert_eq!(errors.len(), 1, "{args:?}: {said}");
+        assert!(errors[0].starts_with("error: cannot write to the standard output: No space"), "{said}");
+        if args.contains(&"--json") {
+            std::fs::remove_file(lab.path("out")).unwrap();
+        }
+        lab.check_empty();
+    }
+    // Nobody who reads on is no error.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = lab.command(&["plan"]).stdout(writer).output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
 }
 
 #[test]

@@ -48,6 +48,7 @@ fn bad_input_gets_one_line_and_exit_code_2() {
     check_bad_input(&["simulate", "--scenarios", "."], "scenarios");
     check_bad_input(&["simulate", "--json", "missing/board.json"], "json");
     check_bad_input(&["simulate", "--report", "."], "report");
+    check_bad_input(&["simulate", "--json", "board", "--report", "board"], "report");
 }
 
 #[test]
@@ -89,6 +90,16 @@ fn the_json_has_a_row_for_the_oracle_and_each_law() {
     assert!(law(&json, "default")["converge_decisions"][0].as_f64().unwrap() < 10.0, "{json}");
     assert!(law(&json, "fixed:1")["converge_s"][0].is_null(), "{json}");
     assert_eq!(run(&lab, &args), json, "a seed replays");
+}
+
+/// It used to be 1048575, which somebody may have taken for a limit.
+#[test]
+fn no_limit_is_null_in_the_json() {
+    let lab = small();
+    let json = run(&lab, &["simulate", "--scenarios", "scenarios", "--laws", "none,fixed:1", "--seeds", "2"]);
+    for key in ["limit_mean", "limit_cv", "overshoot"] {
+        assert!(law(&json, "none")[key].is_null() && law(&json, "fixed:1")[key].is_number(), "{json}");
+    }
 }
 
 /// Runs it and reads the JSON.
@@ -175,6 +186,8 @@ fn a_trace_is_played_under_another_setting() {
         laws.map(|row| row["law"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(names(&play(&[])), ["recorded", "default", "none"]);
+    let said = text(&lab.run(&args).stderr);
+    assert!(said.starts_with("laws: 2\n50%: ") && said.contains("\n100%: "), "{said}");
     let laws = ["--laws", "none,fixed:5"];
     let play = |more: &[&str]| play(&[&laws[..], more].concat());
     let row = |json: &Value, number: usize, key: &str| count(&json["laws"][number][key]);
@@ -208,6 +221,12 @@ fn a_trace_that_cannot_be_played_is_named() {
     let output = lab.run(&["simulate", "--trace", "calls"]);
     assert!(text(&output.stderr).contains("connections_per_call is 2, allowed is 1 to 1"), "{output:?}");
     assert_eq!(output.status.code(), Some(2));
+    // What is read is not overwritten.
+    let output = lab.run(&["simulate", "--trace", "calls", "--json", "./calls"]);
+    assert!(
+        text(&output.stderr).contains("error: json is calls, allowed is a file other than"),
+        "{output:?}"
+    );
     std::fs::write(lab.path("calls"), trace("{}").replace("use_ms", "used")).unwrap();
     let output = lab.run(&["simulate", "--trace", "calls"]);
     assert!(text(&output.stderr).contains("line 2 of the trace: unknown field `used`"), "{output:?}");

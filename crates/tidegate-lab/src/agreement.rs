@@ -73,10 +73,11 @@ const SEEDS: [u64; 5] = [1, 2, 3, 4, 5];
 pub(crate) async fn agreement(args: &AgreementArgs) -> Result<bool, Failure> {
     let mut order = Order::from_args(args)?;
     let agreement = on_database(&order.target, async |database| compare(database, &order).await).await?;
-    say(&format!("{}\n{}\n", shown(&agreement), agreement.sentence()));
+    let said = say(&format!("{}\n{}\n", shown(&agreement), agreement.sentence()));
     if let Some(file) = order.json.take() {
         file.write(&serde_json::to_string(&agreement)?)?;
     }
+    said?;
     Ok(agreement.disagreements().is_empty())
 }
 

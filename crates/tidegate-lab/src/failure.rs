@@ -10,6 +10,8 @@ use crate::faults::{Fault, Faults};
 pub(crate) enum Failure {
     /// Something that was typed cannot be used: exit code 2.
     Input(Faults),
+    /// What was typed cannot be read, as the whole line says: exit code 2.
+    Misread(String),
     /// A signal asked to stop: exit code 128 + its number.
     Interrupted(u8),
     /// Another signal asked to stop before what was made could be removed: exit code 128 + its number.
@@ -25,7 +27,7 @@ impl Failure {
 
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Input(_) => 2,
+            Self::Input(_) | Self::Misread(_) => 2,
             Self::Interrupted(signal) | Self::LeftBehind { signal, .. } => 128 + signal,
             Self::Work(_) => 1,
         })
@@ -43,6 +45,7 @@ impl fmt::Display for Failure {
                 }
                 Ok(())
             }
+            Self::Misread(line) => f.write_str(line),
             Self::Interrupted(_) => f.write_str("stopped; everything the run made is removed"),
             Self::LeftBehind { place, .. } => write!(f, "stopped; {place} is left behind"),
             Self::Work(what) => write!(f, "error: {what}"),

@@ -35,7 +35,7 @@ mod simulate;
 mod table;
 mod workload;
 
-use std::io::{Write, stderr, stdout};
+use std::io::{ErrorKind, Write, stderr, stdout};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -47,17 +47,21 @@ use crate::failure::Failure;
 async fn main() -> ExitCode {
     let line = match CommandLine::try_parse() {
         Ok(line) => line,
-        Err(err) => return misread(&err),
+        Err(err) => return ended(misread(&err).map(|()| true)),
     };
-    let ended = match &line.command {
+    ended(match &line.command {
         Some(Command::Plan(args)) => plan_cmd::run(args).map(|()| true),
         Some(Command::Agreement(args)) => agreement::agreement(args).await,
         Some(Command::Simulate(args)) => simulate::simulate(args).await.map(|()| true),
         Some(Command::Settings(command)) => settings::settings(command).map(|()| true),
         Some(Command::DeepScan(args)) => session::deep_scan(args).await,
         None => session::deep_scan(&line.deep_scan).await,
-    };
-    match ended {
+    })
+}
+
+/// Says what went wrong, if anything did; `false` is a result that the command should fail with.
+fn ended(outcome: Result<bool, Failure>) -> ExitCode {
+    match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(failure) => {
@@ -68,21 +72,30 @@ async fn main() -> ExitCode {
 }
 
 /// Help and version are results; anything else is one line, as every other bad input.
-fn misread(err: &clap::Error) -> ExitCode {
+fn misread(err: &clap::Error) -> Result<(), Failure> {
     let text = err.to_string();
     if !err.use_stderr() {
-        say(&text);
-        return ExitCode::SUCCESS;
+        return say(&text);
     }
     // What is missing stands on lines of its own; behind an empty line there are only hints.
     let what: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
-    say_aside(&format!("{}; see --help", what.join(" ")));
-    ExitCode::from(2)
+    Err(Failure::Misread(format!("{}; see --help", what.join(" "))))
 }
 
 /// Prints a result. Whoever reads may have closed the pipe (`tidegate | head`); that is no error of ours.
-fn say(text: &str) {
-    let _ = stdout().write_all(text.as_bytes());
+///
+/// # Errors
+///
+/// If the result did not arrive for another reason, such as a full disk.
+fn say(text: &str) -> Result<(), Failure> {
+    let mut out = stdout().lock();
+    // What stays in the buffer would be lost in silence.
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(err) if err.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::work(format_args!("cannot write to the standard output: {err}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Prints a line that is no result: progress or an error.

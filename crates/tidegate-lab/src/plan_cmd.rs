@@ -16,11 +16,11 @@ pub(crate) fn run(args: &PlanArgs) -> Result<(), Failure> {
     let deployment = Deployment::from_args(args)?;
     let json = OutFile::asked("json", args.json.as_deref())?;
     let plan = Plan::of(deployment);
-    say(&text(&plan)?);
+    let said = say(&text(&plan)?);
     if let Some(file) = json {
         file.write(&serde_json::to_string_pretty(&plan)?)?;
     }
-    Ok(())
+    said
 }
 
 fn text(plan: &Plan) -> Result<String, Failure> {

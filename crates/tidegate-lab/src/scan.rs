@@ -68,6 +68,7 @@ impl Scan {
         let json = faults.take(OutFile::asked("json", args.json.as_deref())).flatten();
         let report = faults.take(OutFile::asked("report", args.report.as_deref())).flatten();
         let trace = faults.take(OutFile::asked("trace", args.trace.as_deref())).flatten();
+        OutFile::check_distinct([&json, &report, &trace], &mut faults);
         if let (Some(_), Some(policies)) = (&trace, &policies) {
             let given = args.policy.as_deref().unwrap_or(DEFAULT_POLICIES);
             let is_one = policies.len() == 1 && policies[0] != Policy::Oracle;

@@ -24,7 +24,8 @@ use crate::{say, say_aside};
 pub(crate) async fn deep_scan(args: &DeepScanArgs) -> Result<bool, Failure> {
     let mut scan = Scan::from_args(args)?;
     let report = on_database(&scan.target, async |database| measure(database, &scan).await).await?;
-    say(&format!("{}\n{}\n", table(&report), sentence(&report)));
+    // A standard output that is full does not keep the files from being written.
+    let said = say(&format!("{}\n{}\n", table(&report), sentence(&report)));
     if let Some(file) = scan.json.take() {
         file.write(&serde_json::to_string(&report)?)?;
     }
@@ -35,6 +36,7 @@ pub(crate) async fn deep_scan(args: &DeepScanArgs) -> Result<bool, Failure> {
     if let (Some(file), Some(trace)) = (scan.trace.take(), trace) {
         file.write(trace)?;
     }
+    said?;
     Ok(report.adaptive_connection_errors() == 0)
 }
 

@@ -21,10 +21,9 @@ pub(crate) fn settings(command: &SettingsCommand) -> Result<(), Failure> {
         SettingsCommand::Defaults => say(&defaults::text(&schema())),
         SettingsCommand::Check(args) => {
             check::check(args)?;
-            say(&format!("{} can be used\n", args.file.display()));
+            say(&format!("{} can be used\n", args.file.display()))
         }
     }
-    Ok(())
 }
 
 fn schema() -> Value {

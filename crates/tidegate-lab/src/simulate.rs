@@ -39,14 +39,14 @@ pub(crate) async fn simulate(args: &SimulateArgs) -> Result<(), Failure> {
     })
     .await?;
     let played = played.map_err(Failure::work)?;
-    show(&order, &played);
+    let said = show(&order, &played);
     if let Some(file) = json {
         file.write(&serde_json::to_string(&played.board)?)?;
     }
     if let Some(file) = report {
         file.write(&page(&played)?)?;
     }
-    Ok(())
+    said
 }
 
 /// Does the work aside until a signal comes.
@@ -75,12 +75,13 @@ pub(crate) async fn aside<T: Send + 'static>(
     receive.await.map_err(|_| Failure::work("the thread that plays broke down"))
 }
 
-fn show(order: &Order, played: &Played) {
+fn show(order: &Order, played: &Played) -> Result<(), Failure> {
     let board = &played.board;
-    if order.variations.is_empty() {
-        say(&format!("{}\n{}", table::scenarios(board), table::standings(board)));
+    let said = if order.variations.is_empty() {
+        say(&format!("{}\n{}", table::scenarios(board), table::standings(board)))
     } else {
-        say(&table::sensitivity(board, &order.variations));
-    }
+        say(&table::sensitivity(board, &order.variations))
+    };
     say_aside(&table::cost(&played.cost));
+    said
 }

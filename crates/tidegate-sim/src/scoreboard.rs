@@ -11,7 +11,7 @@ mod variation;
 
 pub use board::{Board, ScenarioRows};
 pub use row::{MedianWorst, Row};
-pub use score::{Converged, Phase, Score, limits};
+pub use score::{Converged, Phase, Score, limited, limits};
 pub use standing::Standing;
 pub use variation::Variation;
 

@@ -42,6 +42,7 @@ impl Order {
         let seeds = seeds.map_or(Some(SEEDS_DEFAULT), |seeds| faults.take(seeds));
         let json = faults.take(OutFile::asked("json", args.json.as_deref())).flatten();
         let report = faults.take(OutFile::asked("report", args.report.as_deref())).flatten();
+        OutFile::check_distinct([&json, &report], &mut faults);
         faults.check()?;
         let (Some(scenarios), Some(laws), Some(variations), Some(seeds)) =
             (scenarios, laws, variations, seeds)

@@ -3,10 +3,11 @@
 use tidegate_sim::scoreboard::{Row, ScenarioRows};
 
 use super::play::{LimitLine, Played};
-use super::table::{self, ROW_HEADER, STANDING_HEADER, limited};
+use super::table::{self, ROW_HEADER, STANDING_HEADER};
 use crate::failure::Failure;
 use crate::report::html::{document, escaped, push, push_rows, swatch};
 use crate::report::{LINES_MAX, Piece, plot};
+use crate::table::number;
 
 /// A law whose mean limit is more than so many times the oracle's would press the others to the ground of the plot.
 const TALL: f64 = 5.0;
@@ -64,9 +65,9 @@ fn push_scenario(
     }
     let lines: Vec<Vec<Piece>> = drawn.iter().map(|number| vec![steps(&limit_lines[*number])]).collect();
     let svg = plot(&lines).map_err(Failure::work)?;
-    let mean = |number: &usize| {
-        let row = &scenario.laws[*number];
-        format!("{} mean {:.1}", row.law, row.limit_mean)
+    let mean = |drawn: &usize| {
+        let row = &scenario.laws[*drawn];
+        format!("{} mean {}", row.law, number(row.limit_mean, 1))
     };
     let label = format!("Limit over time: {}.", drawn.iter().map(mean).collect::<Vec<_>>().join(", "));
     push(
@@ -87,14 +88,14 @@ fn push_scenario(
 /// The rows to draw: the oracle's and the default law's if they are there, and the best others. A law without a limit has
 /// no line.
 fn drawn(rows: &[Row]) -> Vec<usize> {
-    let limit = |number: usize| limited(rows[number].limit_mean);
+    let limit = |number: usize| rows[number].limit_mean;
     let limits = (0..rows.len()).filter_map(limit);
-    let oracle = rows.iter().find(|row| row.law == "oracle").map(|row| row.limit_mean);
+    let oracle = rows.iter().find(|row| row.law == "oracle").and_then(|row| row.limit_mean);
     let reference = oracle.unwrap_or_else(|| limits.fold(f64::INFINITY, f64::min));
     let is_first = |number: &usize| matches!(rows[*number].law.as_str(), "oracle" | "default");
     let (first, mut others): (Vec<usize>, Vec<usize>) =
         (0..rows.len()).filter(|number| limit(*number).is_some()).partition(is_first);
-    others.retain(|number| rows[*number].limit_mean <= TALL * reference);
+    others.retain(|number| limit(*number).is_some_and(|limit| limit <= TALL * reference));
     let rank = |number: &usize| {
         let row = &rows[*number];
         (row.timeouts.median > 0.0, -row.goodput_of_oracle.map_or(0.0, |share| share.median))

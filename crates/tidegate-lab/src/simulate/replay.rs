@@ -5,11 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
+use tidegate_sim::scoreboard::limited;
 use tidegate_sim::{Policy, Report, Scenario, SimError, Trace, TraceOutcome, run};
 
 use super::crew::share_out;
 use super::order::laws;
-use super::table::limited;
+use super::progress::Progress;
 use super::unless_stopped;
 use crate::args::SimulateArgs;
 use crate::failure::Failure;
@@ -55,7 +56,12 @@ struct Row {
 pub(super) async fn replay(args: &SimulateArgs) -> Result<(), Failure> {
     let (trace, scenario, laws, json) = read(args)?;
     let played = unless_stopped(move || {
-        let rows = share_out(laws.len(), |number| Row::of(&scenario, &laws[number]));
+        let progress = Progress::begin("laws", laws.len());
+        let rows = share_out(laws.len(), |number| {
+            let row = Row::of(&scenario, &laws[number]);
+            progress.ended(laws[number].name());
+            row
+        });
         rows.map(|rows| (scenario, rows))
     });
     let (scenario, mut rows) = played.await?.map_err(Failure::work)?;
@@ -66,11 +72,11 @@ pub(super) async fn replay(args: &SimulateArgs) -> Result<(), Failure> {
         acquire_timeout_ms: scenario.pool.acquire_timeout_ms,
         laws: rows,
     };
-    say(&format!("{}\n", shown(&replay)));
+    let said = say(&format!("{}\n", shown(&replay)));
     if let Some(file) = json {
         file.write(&serde_json::to_string(&replay)?)?;
     }
-    Ok(())
+    said
 }
 
 type Read = (Trace, Scenario, Vec<Policy>, Option<OutFile>);
@@ -85,6 +91,9 @@ fn read(args: &SimulateArgs) -> Result<Read, Faults> {
     let timeout = timeout.and_then(|timeout| faults.take(timeout)).map(to_ms);
     let laws = faults.take(laws(args.laws.as_deref().unwrap_or("default,none")));
     let json = faults.take(OutFile::asked("json", args.json.as_deref())).flatten();
+    if let (Some(json), Some(trace)) = (&json, args.trace.as_deref()) {
+        faults.require(!json.is_at(trace), "json", trace.display(), "a file other than that of trace");
+    }
     faults.check()?;
     let (Some(trace), Some(laws)) = (trace, laws) else { return Err(faults) };
     let pool = pool.or(trace.settings.pool);

@@ -1,6 +1,5 @@
 //! The board on the terminal.
 
-use tidegate::MAX_LIMIT;
 use tidegate_sim::scoreboard::{Board, MedianWorst, Row, Standing, Variation};
 
 use super::play::Cost;
@@ -77,11 +76,6 @@ pub(crate) fn cost(cost: &Cost) -> String {
     )
 }
 
-/// The mean limit of a law that has one; `none` is the highest limit there is.
-pub(super) fn limited(mean: f64) -> Option<f64> {
-    (mean.round() < f64::from(MAX_LIMIT)).then_some(mean)
-}
-
 /// The cells of a row, in the order of its header.
 pub(super) fn cells(row: &Row) -> [String; ROW_HEADER.len()] {
     let both = |counts: MedianWorst| format!("{:.0}/{:.0}", counts.median, counts.worst);
@@ -89,7 +83,6 @@ pub(super) fn cells(row: &Row) -> [String; ROW_HEADER.len()] {
         [] => dash(),
         _ => values.iter().map(|value| number(*value, 1)).collect::<Vec<_>>().join(" "),
     };
-    let limit_mean = limited(row.limit_mean);
     [
         row.law.clone(),
         row.goodput_of_oracle.map_or_else(dash, |share| {
@@ -101,9 +94,9 @@ pub(super) fn cells(row: &Row) -> [String; ROW_HEADER.len()] {
         number(Some(row.pool_wait_p99_ms), 1),
         each(&row.converge_s),
         each(&row.converge_decisions),
-        number(row.overshoot.filter(|_| limit_mean.is_some()), 2),
-        number(limit_mean, 1),
-        number(Some(row.limit_cv), 3),
+        number(row.overshoot, 2),
+        number(row.limit_mean, 1),
+        number(row.limit_cv, 3),
         number(row.jain, 3),
     ]
 }

@@ -25,12 +25,12 @@ pub struct Row {
     pub converge_s: Vec<Option<f64>>,
     /// Changes of the limit in that time.
     pub converge_decisions: Vec<Option<f64>>,
-    /// The highest limit of the first phase as a multiple of the best one.
+    /// The highest limit of the first phase as a multiple of the best one; `None` of a law without a limit.
     pub overshoot: Option<f64>,
-    /// Mean limit.
-    pub limit_mean: f64,
-    /// Coefficient of variation of the limit.
-    pub limit_cv: f64,
+    /// Mean limit; `None` of a law without one.
+    pub limit_mean: Option<f64>,
+    /// Coefficient of variation of the limit; likewise.
+    pub limit_cv: Option<f64>,
     /// Jain's index of the processes' goodputs: 1 if all have the same; `None` where there is one process.
     pub jain: Option<f64>,
 }
@@ -75,8 +75,8 @@ impl Row {
                 .map(|phase| converged(phase, &|found| crate::num::float(found.decisions as u128)))
                 .collect(),
             overshoot: middle(&|score| score.overshoot),
-            limit_mean: middle(&|score| Some(score.limit_mean))?,
-            limit_cv: middle(&|score| Some(score.limit_cv))?,
+            limit_mean: middle(&|score| score.limit_mean),
+            limit_cv: middle(&|score| score.limit_cv),
             jain: middle(&|score| score.jain),
         })
     }

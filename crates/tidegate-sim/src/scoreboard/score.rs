@@ -1,5 +1,7 @@
 use std::collections::BTreeSet;
 
+use tidegate_core::MAX_LIMIT;
+
 use super::converge::converge;
 use super::curve::Curve;
 use crate::oracle::{ladder, most};
@@ -35,12 +37,13 @@ pub struct Score {
     pub pool_wait_p99_ms: f64,
     /// For each phase, when the limit of every process came near the best to stay; `None` if one did not.
     pub converged: Vec<Option<Converged>>,
-    /// The highest limit of the first phase as a multiple of the best one; `None` without an oracle.
+    /// The highest limit of the first phase as a multiple of the best one; `None` without an oracle, or if the law has no
+    /// limit.
     pub overshoot: Option<f64>,
-    /// Mean limit, weighted with time.
-    pub limit_mean: f64,
-    /// Coefficient of variation of the limit.
-    pub limit_cv: f64,
+    /// Mean limit, weighted with time; `None` if the law has no limit.
+    pub limit_mean: Option<f64>,
+    /// Coefficient of variation of the limit; likewise.
+    pub limit_cv: Option<f64>,
     /// Jain's index of the goodputs of the processes; `None` where there is one.
     pub jain: Option<f64>,
 }
@@ -62,7 +65,8 @@ impl Score {
     pub fn of(scenario: &Scenario, phases: &[Phase], report: &Report) -> Self {
         let figures = &report.whole;
         let best = scenario.oracle_goodput([0.0, scenario.duration_s]).filter(|best| *best > 0.0);
-        let first = phases.first();
+        let limit_mean = limited(figures.limit.mean);
+        let first = phases.first().filter(|_| limit_mean.is_some());
         Self {
             goodput_of_oracle: best.map(|best| figures.goodput / best),
             timeouts: figures.pool_timeouts,
@@ -71,11 +75,17 @@ impl Score {
             pool_wait_p99_ms: figures.pool_wait.p99 * 1e3,
             converged: phases.iter().map(|phase| slowest(phase, &report.processes)).collect(),
             overshoot: first.map(|phase| highest(phase, &report.processes) / f64::from(phase.limit)),
-            limit_mean: figures.limit.mean,
-            limit_cv: figures.limit.cv,
+            limit_mean,
+            limit_cv: limit_mean.map(|_| figures.limit.cv),
             jain: (scenario.processes > 1).then_some(figures.jain),
         }
     }
+}
+
+/// The mean limit of a law that has one: no limit is played as the highest there is, which is nobody's mean.
+#[must_use]
+pub fn limited(mean: f64) -> Option<f64> {
+    (mean.round() < f64::from(MAX_LIMIT)).then_some(mean)
 }
 
 /// When the last of the processes came near; `None` if one did not.

@@ -18,8 +18,8 @@ fn score(share: f64, timeouts: u32, seconds: Option<f64>) -> Score {
         pool_wait_p99_ms: 10.0,
         converged: vec![seconds.map(|seconds| Converged { seconds, decisions: 3 })],
         overshoot: Some(1.5),
-        limit_mean: 20.0,
-        limit_cv: 0.1,
+        limit_mean: Some(20.0),
+        limit_cv: Some(0.1),
         jain: None,
     }
 }
@@ -105,6 +105,11 @@ fn each_phase_is_held_against_its_own_best_limit() {
     assert_eq!(low.converged[0], None, "too low at first: {low:?}");
     assert_eq!(low.converged[1].map(|found| found.decisions), Some(0), "and right from the change on");
     assert!(low.overshoot.unwrap() < 1.0, "{low:?}");
+
+    // No limit has no mean: it used to be the highest limit there is.
+    let none = score(&Policy::none());
+    assert_eq!((none.limit_mean, none.limit_cv, none.overshoot), (None, None, None));
+    assert_eq!((low.limit_mean, low.limit_cv), (Some(8.0), Some(0.0)));
 
     let found = score(&Policy::adaptive());
     assert!(found.converged[0].is_some_and(|first| first.decisions > 0), "{found:?}");
