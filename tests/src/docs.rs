@@ -17,6 +17,9 @@ mod configuration {}
 #[doc = include_str!("../../docs/control-law.md")]
 mod control_law {}
 
+#[doc = include_str!("../../docs/deep-scan.md")]
+mod deep_scan {}
+
 #[doc = include_str!("../../docs/glossary.md")]
 mod glossary {}
 

@@ -17,6 +17,7 @@ use crate::report::LimitReport;
 use crate::run::{Measured, run};
 use crate::scan::{Bounds, DURATION_MAX, DURATION_MIN, named};
 use crate::session::{make, on_database};
+use crate::signals::Quit;
 use crate::simulate::{aside, share_out};
 use crate::table::{number, table};
 use crate::workload::Workload;
@@ -72,7 +73,9 @@ const SEEDS: [u64; 5] = [1, 2, 3, 4, 5];
 /// As `deep-scan`; or a simulation that fails.
 pub(crate) async fn agreement(args: &AgreementArgs) -> Result<bool, Failure> {
     let mut order = Order::from_args(args)?;
-    let agreement = on_database(&order.target, async |database| compare(database, &order).await).await?;
+    let agreement =
+        on_database(&order.target, Quit::default(), async |database| compare(database, &order).await);
+    let agreement = agreement.await?;
     let said = say(&format!("{}\n{}\n", shown(&agreement), agreement.sentence()));
     if let Some(file) = order.json.take() {
         file.write(&serde_json::to_string(&agreement)?)?;

@@ -103,6 +103,9 @@ pub(crate) struct DeepScanArgs {
     /// The most the adaptive limit may be [default: 100 × pool].
     #[arg(long, value_name = "N")]
     pub(crate) max_limit: Option<String>,
+    /// Show what happens as a view that fills the terminal; elsewhere, as a line each second.
+    #[arg(long)]
+    pub(crate) live: bool,
     /// Write every figure and time series to this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,

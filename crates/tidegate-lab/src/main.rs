@@ -15,6 +15,7 @@ mod faults;
 mod files;
 mod gate;
 mod jobs;
+mod live;
 mod machine;
 mod num;
 mod oracle;

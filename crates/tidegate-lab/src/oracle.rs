@@ -22,7 +22,7 @@ pub(crate) struct Trial {
 }
 
 /// How a sweep goes, for those who watch.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Step {
     pub(crate) limit: u32,
     pub(crate) number: usize,
@@ -42,7 +42,7 @@ pub(crate) async fn run_best(
     database: &Database,
     workload: &Workload,
     mut step: impl FnMut(Step),
-    watch: impl FnMut(Glimpse),
+    watch: impl FnMut(Glimpse<'_>),
 ) -> Result<(u32, Vec<Trial>, Measured), Failure> {
     let short = (workload.duration / 4).clamp(TRIAL_MIN, TRIAL_MAX).min(workload.duration);
     let limits = candidates(workload);

@@ -48,6 +48,13 @@ pub(crate) struct Tally {
     pub(crate) writer_wait: Times,
 }
 
+/// Jobs by their end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Jobs {
+    pub(crate) ok: u64,
+    pub(crate) failed: u64,
+}
+
 /// How a job ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum JobEnd {
@@ -162,8 +169,14 @@ impl Recorder {
         self.tally().experts_ok
     }
 
-    pub(crate) fn failures(&self) -> u64 {
-        self.tally().errors.values().sum()
+    pub(crate) fn errors(&self) -> BTreeMap<ErrorKind, u64> {
+        self.tally().errors.clone()
+    }
+
+    /// The jobs that ended until now.
+    pub(crate) fn jobs(&self) -> Jobs {
+        let tally = self.tally();
+        Jobs { ok: tally.jobs_ok, failed: tally.jobs_failed }
     }
 
     fn tally(&self) -> MutexGuard<'_, Tally> {
@@ -257,7 +270,7 @@ mod tests {
         recorder.query_failed(ErrorKind::PoolTimeout);
         recorder.query_failed(ErrorKind::Deadlock);
         assert_eq!(recorder.totals().connection_errors(), 2);
-        assert_eq!(recorder.failures(), 3);
+        assert_eq!(recorder.errors().values().sum::<u64>(), 3);
     }
 
     #[tokio::test]

@@ -1,19 +1,22 @@
 //! One run: a workload under a policy, on a fresh pool, for its duration.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidegate::{DecisionRecord, PoolReading};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use crate::calls::Calls;
 use crate::db::Database;
+use crate::error_kind::ErrorKind;
 use crate::expert::Bench;
 use crate::failure::Failure;
 use crate::gate::Gate;
 use crate::jobs::job_after_job;
 use crate::policy::Policy;
-use crate::recorder::{Recorder, Tally};
+use crate::recorder::{Jobs, Recorder, Tally};
 use crate::scan::Bounds;
 use crate::series::{Change, INTERVAL, Point, Sampler};
 use crate::workload::{QueryMode, Workload};
@@ -32,11 +35,15 @@ pub(crate) struct Measured {
 }
 
 /// How a run goes, for those who watch.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Glimpse {
+#[derive(Clone, Debug)]
+pub(crate) struct Glimpse<'a> {
     pub(crate) elapsed: Duration,
     pub(crate) point: Point,
-    pub(crate) failures: u64,
+    pub(crate) pool: PoolReading,
+    pub(crate) jobs: Jobs,
+    pub(crate) errors: BTreeMap<ErrorKind, u64>,
+    /// Every change of the limit until now.
+    pub(crate) changes: &'a [DecisionRecord],
 }
 
 /// Beyond what the longest expert can need, a job that still runs is hanging.
@@ -53,7 +60,7 @@ pub(crate) async fn run(
     policy: Policy,
     bounds: Bounds,
     calls: Option<Calls>,
-    mut watch: impl FnMut(Glimpse),
+    mut watch: impl FnMut(Glimpse<'_>),
 ) -> Result<Measured, Failure> {
     let pools = database.open(workload).await?;
     let recorder = Arc::new(Recorder::new(Instant::now(), workload.duration));
@@ -73,7 +80,14 @@ pub(crate) async fn run(
             break;
         }
         let point = sampler.take(&bench, &gate);
-        watch(Glimpse { elapsed: recorder.elapsed(), point, failures: recorder.failures() });
+        watch(Glimpse {
+            elapsed: recorder.elapsed(),
+            point,
+            pool: sampler.pool(),
+            jobs: recorder.jobs(),
+            errors: recorder.errors(),
+            changes: sampler.changes(),
+        });
     }
     drain(&mut jobs, &recorder, workload).await?;
     bench.pools.close().await;

@@ -18,6 +18,8 @@ pub(crate) struct Scan {
     pub(crate) workload: Workload,
     pub(crate) policies: Vec<Policy>,
     pub(crate) bounds: Bounds,
+    /// Whether the user wants to watch.
+    pub(crate) live: bool,
     pub(crate) json: Option<OutFile>,
     pub(crate) report: Option<OutFile>,
     pub(crate) trace: Option<OutFile>,
@@ -77,7 +79,8 @@ impl Scan {
         faults.check()?;
         match (target, workload, policies) {
             (Some(target), Some(workload), Some(policies)) => {
-                Ok(Self { target, workload, policies, bounds, json, report, trace })
+                let live = args.live;
+                Ok(Self { target, workload, policies, bounds, live, json, report, trace })
             }
             // Each of them is missing only with a fault, which was returned above.
             _ => Err(faults),

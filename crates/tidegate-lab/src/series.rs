@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use tidegate::{DecisionRecord, PoolActivity};
+use tidegate::{DecisionRecord, PoolActivity, PoolReading};
 
 use crate::expert::Bench;
 use crate::gate::Gate;
@@ -44,6 +44,7 @@ pub(crate) struct Change {
 pub(crate) struct Sampler {
     points: Vec<Point>,
     changes: Vec<DecisionRecord>,
+    pool: PoolReading,
     seen: PoolActivity,
     elapsed: Duration,
     experts_ok: u64,
@@ -51,10 +52,12 @@ pub(crate) struct Sampler {
 
 impl Sampler {
     pub(crate) fn new(bench: &Bench) -> Self {
+        let evidence = bench.pools.evidence();
         Self {
             points: Vec::new(),
             changes: Vec::new(),
-            seen: bench.pools.evidence().activity,
+            pool: evidence.reading,
+            seen: evidence.activity,
             elapsed: Duration::ZERO,
             experts_ok: 0,
         }
@@ -79,6 +82,7 @@ impl Sampler {
             experts_per_s: round3(ratio(done, span).unwrap_or(0.0)),
         };
         (self.seen, self.elapsed, self.experts_ok) = (evidence.activity, elapsed, experts_ok);
+        self.pool = evidence.reading;
         self.points.push(point);
         self.keep_new(gate.decisions());
         point
@@ -90,6 +94,16 @@ impl Sampler {
         self.changes.extend(decisions.into_iter().filter(|record| last.is_none_or(|last| record.at > last)));
     }
 
+    /// The pool at the last point.
+    pub(crate) fn pool(&self) -> PoolReading {
+        self.pool
+    }
+
+    /// Every change of the limit until the last point.
+    pub(crate) fn changes(&self) -> &[DecisionRecord] {
+        &self.changes
+    }
+
     pub(crate) fn into_parts(self) -> (Vec<Point>, Vec<Change>) {
         let changes = self.changes.iter().map(Change::of).collect();
         (self.points, changes)
@@ -97,7 +111,7 @@ impl Sampler {
 }
 
 impl Change {
-    fn of(record: &DecisionRecord) -> Self {
+    pub(crate) fn of(record: &DecisionRecord) -> Self {
         Self {
             t_s: round3(record.at.since_start().as_secs_f64()),
             from: record.decision.from,

@@ -1,19 +1,20 @@
 //! `tidegate deep-scan` from its command line to its report; what it makes is removed however it ends.
 
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, stderr, stdout};
 
 use crate::args::DeepScanArgs;
 use crate::calls::Calls;
 use crate::db::{Database, Target};
 use crate::failure::Failure;
+use crate::live::{Live, View};
 use crate::machine::Machine;
 use crate::oracle::run_best;
 use crate::policy::Policy;
-use crate::progress::Progress;
+use crate::progress::{Display, Progress};
 use crate::report::{Report, RunReport, html, sentence, table};
-use crate::run::run;
+use crate::run::{Glimpse, run};
 use crate::scan::Scan;
-use crate::signals::Signals;
+use crate::signals::{Quit, Signals};
 use crate::{say, say_aside};
 
 /// Runs it. `true` means that everything went well: the adaptive run, if there was one, had no connection error.
@@ -23,7 +24,9 @@ use crate::{say, say_aside};
 /// Bad input, before any run; a database that fails while the schema is made; a signal; a report that cannot be written.
 pub(crate) async fn deep_scan(args: &DeepScanArgs) -> Result<bool, Failure> {
     let mut scan = Scan::from_args(args)?;
-    let report = on_database(&scan.target, async |database| measure(database, &scan).await).await?;
+    let quit = Quit::default();
+    let work = async |database: &_| measure(database, &scan, &quit).await;
+    let report = on_database(&scan.target, quit.clone(), work).await?;
     // A standard output that is full does not keep the files from being written.
     let said = say(&format!("{}\n{}\n", table(&report), sentence(&report)));
     if let Some(file) = scan.json.take() {
@@ -40,17 +43,18 @@ pub(crate) async fn deep_scan(args: &DeepScanArgs) -> Result<bool, Failure> {
     Ok(report.adaptive_connection_errors() == 0)
 }
 
-/// Does the work on a database and removes what it made there, however the work ends.
+/// Does the work on a database and removes what it made there, however the work ends; `quit` ends it as Ctrl-C does.
 ///
 /// # Errors
 ///
 /// A database that does not answer, a signal, what the work fails with, or what could not be removed.
 pub(crate) async fn on_database<T>(
     target: &Target,
+    quit: Quit,
     work: impl AsyncFnOnce(&Database) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     // From here on a signal is a reason to clean up, not to die.
-    let mut signals = Signals::listen()?;
+    let mut signals = Signals::listen(quit)?;
     let database = tokio::select! {
         connected = Database::connect(target) => connected?,
         signal = signals.next() => return Err(Failure::Interrupted(signal)),
@@ -79,14 +83,29 @@ pub(crate) async fn on_database<T>(
     }
 }
 
-async fn measure(database: &Database, scan: &Scan) -> Result<Report, Failure> {
-    let is_terminal = stderr().is_terminal();
+async fn measure(database: &Database, scan: &Scan, quit: &Quit) -> Result<Report, Failure> {
     make(database, &scan.target).await?;
     let mut report = Report::of(&scan.workload, &scan.policies, scan.bounds, Machine::with(database));
+    let display = display(scan, database, quit)?;
     for &policy in &scan.policies {
-        report.runs.push(measure_policy(database, scan, policy, is_terminal).await?);
+        report.runs.push(measure_policy(database, scan, policy, &display).await?);
     }
     Ok(report)
+}
+
+/// Bars need a terminal on the error stream; the live view one on both, as it would else stand in the way of the table.
+fn display(scan: &Scan, database: &Database, quit: &Quit) -> Result<Display, Failure> {
+    let is_terminal = stderr().is_terminal();
+    if !scan.live {
+        return Ok(if is_terminal { Display::Bars } else { Display::Lines });
+    }
+    if !is_terminal || !stdout().is_terminal() {
+        return Ok(Display::LinesEachSecond);
+    }
+    let workload = &scan.workload;
+    let title = format!("{} on {} {}", workload.name, database.kind(), database.version());
+    let view = View::new(title, scan.policies.iter().map(ToString::to_string), workload.duration);
+    Ok(Display::Live(Box::new(Live::begin(view, quit.clone())?)))
 }
 
 /// Makes the schema, and says where.
@@ -105,11 +124,11 @@ async fn measure_policy(
     database: &Database,
     scan: &Scan,
     policy: Policy,
-    is_terminal: bool,
+    display: &Display,
 ) -> Result<RunReport, Failure> {
     let workload = &scan.workload;
-    let progress = Progress::begin(policy.to_string(), workload.duration, is_terminal);
-    let show = |glimpse| progress.show(glimpse);
+    let progress = Progress::begin(policy.to_string(), workload.duration, display);
+    let show = |glimpse: Glimpse<'_>| progress.show(&glimpse);
     let run_report = match policy {
         Policy::Oracle => {
             let (best, sweep, measured) =

@@ -18,7 +18,7 @@ use self::page::page;
 use self::play::{Played, play};
 use crate::args::SimulateArgs;
 use crate::failure::Failure;
-use crate::signals::Signals;
+use crate::signals::{Quit, Signals};
 use crate::{say, say_aside};
 
 /// Plays the scenarios and shows the board.
@@ -51,7 +51,7 @@ pub(crate) async fn simulate(args: &SimulateArgs) -> Result<(), Failure> {
 
 /// Does the work aside until a signal comes.
 async fn unless_stopped<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
-    let mut signals = Signals::listen()?;
+    let mut signals = Signals::listen(Quit::default())?;
     tokio::select! {
         done = aside(work) => done,
         signal = signals.next() => Err(Failure::Interrupted(signal)),

@@ -184,8 +184,8 @@ impl RunReport {
     /// The run in a few words.
     pub(crate) fn summary(&self) -> String {
         format!(
-            "{} jobs ok, {} failed, {:.1} experts/s, {} connection errors",
-            self.jobs_ok, self.jobs_failed, self.experts_per_s, self.connection_errors
+            "{} jobs ok, {} failed, {} connection errors, {:.1} experts/s",
+            self.jobs_ok, self.jobs_failed, self.connection_errors, self.experts_per_s
         )
     }
 

@@ -74,6 +74,7 @@ fn every_bad_field_is_reported_at_once() {
         policy: text("magic"),
         min_limit: text("0"),
         max_limit: text("NaN"),
+        live: false,
         json: Some("/nowhere/at/all.json".into()),
         report: Some("/".into()),
         trace: Some("/nowhere/calls".into()),
