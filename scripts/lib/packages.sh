@@ -16,6 +16,12 @@ install_missing_servers() {
     if [ ${#missing[@]} -gt 0 ]; then install_packages "${missing[@]}"; fi
 }
 
+# The browser that looks at the HTML pages, its driver, and letters for it.
+install_missing_browser() {
+    command -v chromium >/dev/null && command -v chromedriver >/dev/null ||
+        install_packages chromium chromium-driver fonts-dejavu-core
+}
+
 install_packages() {
     local root=() words
     command -v apt-get >/dev/null || die "$* is missing and apt-get is not here: install it by hand, then start again"

@@ -52,10 +52,9 @@ pub(super) const QUANTITIES: [Quantity; 6] = [
     },
 ];
 
-/// Distinct to colour-blind eyes (the palette of Okabe and Ito), in the order of the runs.
-///
-/// Those of middle lightness come first: they stay readable when the dark theme turns lightness over.
-const COLOURS: [RGBColor; 6] = [
+/// Marks of the runs in a drawing, which [`themed`] makes the page's colours. They are those of the light page, nearly:
+/// the palette of Okabe and Ito, distinct to colour-blind eyes.
+const MARKS: [RGBColor; 6] = [
     RGBColor(0xd5, 0x5e, 0x00),
     RGBColor(0xcc, 0x79, 0xa7),
     RGBColor(0x00, 0x72, 0xb2),
@@ -65,10 +64,12 @@ const COLOURS: [RGBColor; 6] = [
 ];
 
 /// More lines than colours cannot be told apart.
-pub(crate) const LINES_MAX: usize = COLOURS.len();
+pub(crate) const LINES_MAX: usize = MARKS.len();
 
-const SIZE: (u32, u32) = (520, 250);
-const TEXT_SIZE: u32 = 17;
+/// A phone shows it in about four fifths of this size, and its text must then be readable: plotters makes letters of 15 px
+/// of this text size.
+const SIZE: (u32, u32) = (400, 250);
+const TEXT_SIZE: u32 = 19;
 
 /// Points over which the throughput is averaged: single experts make a 100 ms count jump.
 const SMOOTHED: usize = 5;
@@ -76,8 +77,20 @@ const SMOOTHED: usize = 5;
 /// A line is broken where there was no value for longer than this, in seconds.
 const GAP_MAX_S: f64 = 1.0;
 
-pub(super) fn colour(run: usize) -> RGBColor {
-    COLOURS[run % COLOURS.len()]
+fn mark(run: usize) -> RGBColor {
+    MARKS[run % MARKS.len()]
+}
+
+/// The page's colour of a run, in CSS.
+pub(super) fn colour(run: usize) -> String {
+    format!("var(--run-{})", run % MARKS.len())
+}
+
+/// The drawing in the colours of the page, light or dark: plotters knows no CSS.
+fn themed(svg: &str) -> String {
+    let hex = |RGBColor(r, g, b): RGBColor| format!("#{r:02X}{g:02X}{b:02X}");
+    let ink = svg.replace(&hex(BLACK), "currentColor");
+    (0..MARKS.len()).fold(ink, |svg, run| svg.replace(&hex(mark(run)), &colour(run)))
 }
 
 impl Quantity {
@@ -110,7 +123,9 @@ pub(crate) fn plot(lines: &[Vec<Piece>]) -> Result<String, Box<dyn Error + Send 
         let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
         let mut chart = ChartBuilder::on(&area)
             .margin(8)
-            .x_label_area_size(40)
+            // The last label of the seconds stands across the end of its axis.
+            .margin_right(24)
+            .x_label_area_size(54)
             .y_label_area_size(56)
             .build_cartesian_2d(0.0..last, 0.0..top)
             .map_err(|err| err.to_string())?;
@@ -132,15 +147,15 @@ pub(crate) fn plot(lines: &[Vec<Piece>]) -> Result<String, Box<dyn Error + Send 
             for piece in pieces {
                 // A line of one point is invisible.
                 let lone = piece.first().copied().filter(|_| piece.len() == 1);
-                let dot = lone.map(|point| Circle::new(point, 2, colour(line).filled()));
+                let dot = lone.map(|point| Circle::new(point, 2, mark(line).filled()));
                 chart.draw_series(dot).map_err(|err| err.to_string())?;
-                let series = LineSeries::new(piece.iter().copied(), colour(line).stroke_width(2));
+                let series = LineSeries::new(piece.iter().copied(), mark(line).stroke_width(2));
                 chart.draw_series(series).map_err(|err| err.to_string())?;
             }
         }
         area.present().map_err(|err| err.to_string())?;
     }
-    Ok(svg)
+    Ok(themed(&svg))
 }
 
 /// Small scales need a decimal, large ones none.
@@ -191,6 +206,16 @@ mod tests {
             (0..40).map(|i| (f64::from(i) / 10.0, (i % 2 == 0).then_some(f64::from(i)))).collect();
         assert_eq!(pieces(&spread).concat().len(), 20);
         assert_eq!(pieces(&spread).len(), 1);
+    }
+
+    /// A colour of its own would stand on the dark page as on the light one.
+    #[test]
+    fn a_plot_has_the_colours_of_the_page() {
+        let svg = plot(&[vec![vec![(0.0, 1.0), (1.0, 2.0)]], vec![vec![(0.5, 1.0)]]]).unwrap();
+        for part in ["currentColor", "var(--run-0)", "var(--run-1)"] {
+            assert!(svg.contains(part), "{part}");
+        }
+        assert!(!svg.contains('#'), "{svg}");
     }
 
     #[test]

@@ -2,8 +2,6 @@
 
 use std::fmt::Write as _;
 
-use plotters::style::RGBColor;
-
 use super::chart::{QUANTITIES, Quantity, colour};
 use super::{Report, RunReport, sentence, table};
 use crate::failure::Failure;
@@ -151,8 +149,7 @@ fn mean(quantity: Quantity, run: &RunReport) -> String {
 }
 
 pub(crate) fn swatch(run: usize) -> String {
-    let RGBColor(r, g, b) = colour(run);
-    format!("<i class=\"swatch\" style=\"background:#{r:02x}{g:02x}{b:02x}\"></i>")
+    format!("<i class=\"swatch\" style=\"background:{}\"></i>", colour(run))
 }
 
 fn push_decisions(page: &mut String, run: &RunReport) {
