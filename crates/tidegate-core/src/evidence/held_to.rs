@@ -32,7 +32,7 @@ impl Evidence {
         let kept = self.kept(f64::from(excess), span);
         let timeouts = self.pool.map_or(0, |pool| pool.activity.timeouts);
         Self {
-            demand: self.demand.held_to(limit, excess, timeouts, kept),
+            demand: self.demand.held_to(limit, span, timeouts, kept),
             pool: self.pool.map(|pool| pool.held_to(kept)),
         }
     }
@@ -55,12 +55,12 @@ impl Evidence {
 }
 
 impl Demand {
-    fn held_to(&self, limit: u32, excess: u32, timeouts: u64, kept: Kept) -> Self {
+    fn held_to(&self, limit: u32, span: Duration, timeouts: u64, kept: Kept) -> Self {
         let timed_out = self.overloads.min(timeouts);
-        let in_flight = self.in_flight.min(limit);
+        let excess = self.in_flight.saturating_sub(limit);
         let overloads = scale(timed_out, kept.waiting) + scale(self.overloads - timed_out, kept.running);
         Self {
-            in_flight,
+            in_flight: self.in_flight.min(limit),
             in_flight_peak: self.in_flight_peak.min(limit),
             queued: self.queued.saturating_add(excess),
             held_back: self.held_back || self.in_flight_peak > limit,
@@ -68,11 +68,10 @@ impl Demand {
             overloads,
             abandoned: scale(self.abandoned, kept.running),
             abandoned_calls: scale(self.abandoned_calls, kept.running),
-            abandoned_time: self.abandoned_time.mul_f64(kept.running),
+            abandoned_time: part(self.abandoned_time, kept.running),
             unused: scale(self.unused, kept.running),
-            in_flight_time: self
-                .in_flight_time
-                .mul_f64(f64::from(in_flight.max(1)) / f64::from(self.in_flight.max(1))),
+            // Not by the calls out at this moment, of which there may be none or many just now.
+            in_flight_time: self.in_flight_time.min(span.saturating_mul(limit)),
         }
     }
 }
@@ -84,19 +83,19 @@ impl PoolEvidence {
         pool.reading.idle = self.reading.idle.saturating_add(self.held - held).min(self.reading.open);
         pool.held = held;
         pool.pending = scale_u32(self.pending, kept.waiting);
-        pool.oldest_pending = self.oldest_pending.mul_f64(kept.waiting);
+        pool.oldest_pending = part(self.oldest_pending, kept.waiting);
         let activity = &mut pool.activity;
         for waited in [&mut activity.timeouts, &mut activity.cancelled] {
             *waited = scale(*waited, kept.waiting);
         }
         for waited in [&mut activity.pending_time, &mut activity.wait] {
-            *waited = waited.mul_f64(kept.waiting);
+            *waited = part(*waited, kept.waiting);
         }
         for done in [&mut activity.requests, &mut activity.grants, &mut activity.returns] {
             *done = scale(*done, kept.running);
         }
         for held in [&mut activity.held_time, &mut activity.use_time] {
-            *held = held.mul_f64(kept.running);
+            *held = part(*held, kept.running);
         }
         pool
     }
@@ -104,6 +103,11 @@ impl PoolEvidence {
 
 fn share_left(less: f64, whole: f64) -> f64 {
     if whole > 0.0 { (1.0 - less / whole).clamp(0.0, 1.0) } else { 1.0 }
+}
+
+/// A share, 0 to 1, of a time that may be too long to be told from the longest one.
+fn part(time: Duration, share: f64) -> Duration {
+    Duration::try_from_secs_f64(time.as_secs_f64() * share).unwrap_or(time).min(time)
 }
 
 #[expect(
@@ -197,5 +201,20 @@ mod tests {
         let held = evidence.held_to(1, Duration::from_nanos(1));
         assert_eq!(held.demand.in_flight, 1);
         assert!(held.pool.unwrap().pending < 500);
+        // As a probe or a clock may say that has gone wrong.
+        let pool = evidence.pool.as_mut().unwrap();
+        (pool.oldest_pending, pool.activity.held_time) = (Duration::MAX, Duration::MAX);
+        (evidence.demand.in_flight_time, evidence.demand.abandoned_time) = (Duration::MAX, Duration::MAX);
+        assert_eq!(evidence.held_to(3, TICK).pool, evidence.pool);
+    }
+
+    #[test]
+    fn without_a_pool_it_does_not_matter_how_many_are_out_at_the_moment_of_the_tick() {
+        for at_the_tick in [0, 3, 40, 90] {
+            let mut evidence = busy(at_the_tick, 0);
+            (evidence.pool, evidence.demand.in_flight_time) = (None, TICK * 40);
+            assert_eq!(evidence.held_to(10, TICK).demand.in_flight_time, TICK * 10);
+            assert_eq!(evidence.held_to(50, TICK).demand.in_flight_time, TICK * 40);
+        }
     }
 }
