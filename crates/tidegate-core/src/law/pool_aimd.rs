@@ -463,9 +463,11 @@ impl PoolAimd {
             self.constants;
         let effective = self.effective().0;
         let ceiling = self.set_ceiling().min(self.max());
-        let filling = terms.in_flight.min(effective) * utilisation_goal / terms.utilisation;
+        // Permits that were not out held no connection.
+        let calls = terms.in_flight.min(effective);
+        let filling = calls * utilisation_goal / terms.utilisation;
         let connections = (2.0 * terms.held).max(start);
-        let jump = filling.min(effective * jump_max).min(effective * connections / terms.held);
+        let jump = filling.min(effective * jump_max).min(calls * connections / terms.held);
         let (limit, reason) = if terms.utilisation < utilisation_goal && jump > effective + increase {
             (jump, Reason::FreeConnections)
         } else {

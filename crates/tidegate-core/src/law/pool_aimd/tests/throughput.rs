@@ -89,18 +89,20 @@ fn no_jump_while_queries_take_longer_with_more_connections() {
 
 #[test]
 fn a_jump_at_most_doubles_the_connections_held_beyond_twenty() {
-    let jump = |pool_max: u32, held: u32, calls: u32| {
+    let jump = |pool_max: u32, held: u32, calls: u32, limit: u32| {
         let constants = PoolAimdConstants { suspect_held: f64::INFINITY, ..PoolAimdConstants::default() };
-        let config = PoolAimdConfig::default().initial_limit(calls);
+        let config = PoolAimdConfig::default().initial_limit(limit);
         let mut law = PoolAimd::with_constants(config, constants, pool_max).unwrap();
         let evidence = busy_but((calls, 0, held, held), |_, pool| {
             pool.reading = PoolReading::new(pool_max, pool_max, pool_max - held, Duration::from_secs(100));
         });
         law.tick(Timestamp::from_millis(100), &evidence).to
     };
-    assert_eq!(jump(200, 30, 30), 60);
-    assert_eq!(jump(200, 5, 10), 40);
-    assert_eq!(jump(200, 1, 10), 80);
+    assert_eq!(jump(200, 30, 30, 30), 60);
+    assert_eq!(jump(200, 5, 10, 10), 40);
+    assert_eq!(jump(200, 1, 10, 10), 80);
+    // What was not in flight held nothing: 12 × 20 / 3, not 20 × 20 / 3.
+    assert_eq!(jump(200, 3, 12, 20), 80);
 }
 
 #[test]
