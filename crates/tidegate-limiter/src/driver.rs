@@ -9,12 +9,12 @@ use tidegate_core::{
 };
 use tokio::time::{Instant, sleep};
 
-use crate::PoolProbe;
 use crate::gate::{Gate, Observation, WouldHave, nanos};
 use crate::limiter::{DECISIONS_KEPT, DecisionRecord, Shared};
 use crate::occupancy::Occupied;
 use crate::pace::Pace;
 use crate::telemetry::{Standing, Telling, Tick};
+use crate::{Mode, PoolProbe};
 
 /// Looks at the brake and at idle reservations this often per tick of the law.
 const LOOKS_PER_TICK: u32 = 4;
@@ -26,6 +26,9 @@ pub(crate) struct Driver {
     law: Box<dyn ControlLaw>,
     pool: Option<Arc<dyn PoolProbe>>,
     is_frozen: bool,
+    mode: Mode,
+    /// Whether the brake is on, as far as anybody was told.
+    is_braking: bool,
     tick: Duration,
     seen: Seen,
     telling: Telling,
@@ -72,6 +75,7 @@ impl Driver {
     ) -> Self {
         // Another limiter, or an earlier one, may have used the pool: its past is not this one's evidence.
         let activity = pool.as_ref().map(|pool| pool.read().activity).unwrap_or_default();
+        let mode = shared.gate.peek().mode();
         let mut seen = Seen { activity, ..Seen::default() };
         seen.occupied.look(&shared.gate, law.wants_latency());
         Self {
@@ -79,6 +83,8 @@ impl Driver {
             law,
             pool,
             is_frozen: false,
+            mode,
+            is_braking: false,
             tick,
             seen,
             telling: Telling::default(),
@@ -103,14 +109,16 @@ impl Driver {
             let ticked = self.tick(Timestamp::from_start(now - start));
             if ticked.is_some_and(|ticked| ticked.may_sleep) {
                 sleep_until_work(&self.shared, self.seen.admitted).await;
+                // Nobody stood above the limit meanwhile.
+                self.seen.looked_at = Timestamp::from_start(start.elapsed());
                 // The law hears of the pause at once, so that it does not stretch the first busy tick.
                 self.tick(Timestamp::from_start(start.elapsed()));
             }
         }
     }
 
-    /// What cannot wait for the law: what the owner asked for, the brake, reservations that stand idle while others wait, and calls that have stood
-    /// in the queue for too long.
+    /// What cannot wait for the law: what the owner asked for, the brake, reservations that stand idle while others wait,
+    /// and calls that have stood in the queue for too long.
     ///
     /// Whether the limiter still exists.
     pub(crate) fn look(&mut self, now: Timestamp) -> bool {
@@ -120,9 +128,14 @@ impl Driver {
         self.obey(&shared, now);
         self.note_shadow(&shared, now);
         if let Some(pool) = &self.pool {
-            let on = self.law.brakes(&pool.read());
-            if on != shared.gate.peek().is_braked {
+            let wants = self.law.brakes(&pool.read());
+            let seen = shared.gate.peek();
+            // In shadow mode there is no brake: one that was on when it began has been let go of.
+            let on = wants && !seen.is_shadow;
+            if on != seen.is_braked {
                 shared.gate.set_brake(on);
+            }
+            if on != std::mem::replace(&mut self.is_braking, on) {
                 shared.telemetry.brake(on);
             }
         }
@@ -191,14 +204,22 @@ impl Driver {
         let Some(change) = shared.live.take() else { return };
         self.tick = change.tick;
         self.look = change.tick / LOOKS_PER_TICK;
+        let is_resumed = self.is_frozen && !change.is_frozen;
+        let is_other_mode = std::mem::replace(&mut self.mode, change.mode) != change.mode;
         self.is_frozen = change.is_frozen;
+        let is_given = change.law.is_some() || change.limit.is_some();
         if let Some(law) = change.law {
             self.law = law;
         }
         let from = shared.gate.peek().limit;
-        // In any case: what was measured under other settings is no evidence under these.
-        self.law.set_limit(now, change.limit.unwrap_or(from));
-        let to = self.law.limit().clamp(1, MAX_LIMIT);
+        // What was measured under another law, limit or mode, or before the limit was frozen, is no evidence now. A tick or
+        // a queue is nothing to a law: it goes on as it is.
+        let begins_anew = is_given || is_resumed || is_other_mode;
+        if begins_anew {
+            self.law.set_limit(now, change.limit.unwrap_or(from));
+        }
+        let follows = is_given || (begins_anew && !self.is_frozen);
+        let to = if follows { self.law.limit().clamp(1, MAX_LIMIT) } else { from };
         if to != from {
             shared.gate.set_limit(to);
         }

@@ -14,7 +14,7 @@ use crate::flow::poll_as_call;
 use crate::gate::{Gate, Hold};
 use crate::live::Live;
 use crate::telemetry::Telemetry;
-use crate::{Acquire, Class, Drain, LimiterBuilder, Mode, Overloaded, Permit, Snapshot};
+use crate::{Acquire, Class, Drain, LimiterBuilder, Overloaded, Permit, Snapshot};
 
 /// How many decisions are remembered.
 pub(crate) const DECISIONS_KEPT: usize = 256;
@@ -247,7 +247,7 @@ impl Limiter {
             is_braked: seen.is_braked,
             is_closed: seen.is_closed,
             is_frozen: self.shared.live.is_frozen(),
-            mode: if seen.is_shadow { Mode::Shadow } else { Mode::Enforce },
+            mode: seen.mode(),
             would_have_queued: seen.would_have.waited,
             would_have_refused: seen.would_have.refused,
             would_have_waited: self.shared.live.would_have_waited(),

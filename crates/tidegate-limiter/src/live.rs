@@ -43,6 +43,7 @@ pub(crate) struct Change {
     pub(crate) law: Option<Box<dyn ControlLaw>>,
     pub(crate) limit: Option<u32>,
     pub(crate) is_frozen: bool,
+    pub(crate) mode: Mode,
     pub(crate) tick: Duration,
 }
 
@@ -78,7 +79,8 @@ impl Live {
         let mut wishes = self.wishes.lock();
         self.is_news.store(false, Ordering::Release);
         let (law, limit) = (wishes.law.take(), wishes.limit.take());
-        Some(Change { law, limit, is_frozen: wishes.is_frozen, tick: wishes.settings.tick })
+        let Settings { mode, tick, .. } = wishes.settings;
+        Some(Change { law, limit, is_frozen: wishes.is_frozen, mode, tick })
     }
 
     pub(crate) fn is_frozen(&self) -> bool {
@@ -124,7 +126,7 @@ impl Limiter {
     /// most. Where the settings of the law are other ones a new law goes on from the limit in force (its `initial_limit`
     /// matters no more), and has to learn anew what the old one knew; else the law goes on as it is. Nobody who waits is
     /// refused for a shorter queue. Each change is a decision with the reason
-    /// [`Configured`](tidegate_core::Reason::Configured).
+    /// [`Configured`](tidegate_core::Reason::Configured); settings that are in force already are none.
     ///
     /// # Errors
     ///
@@ -137,11 +139,12 @@ impl Limiter {
         settings.check(pool_max)?;
         live.check_driven()?;
         self.change(|wishes| {
+            let is_change = settings != wishes.settings;
             if settings.law != wishes.settings.law {
                 wishes.law = Some(settings.law.build(pool_max, None, live.constants)?);
             }
             wishes.settings = settings;
-            Ok(())
+            Ok(is_change)
         })
     }
 
@@ -156,7 +159,7 @@ impl Limiter {
         self.change(|wishes| {
             wishes.settings.law = LawSettings::Custom;
             wishes.law = Some(Box::new(law));
-            Ok(())
+            Ok(true)
         })
     }
 
@@ -166,10 +169,7 @@ impl Limiter {
     /// calls above the limit stay, and nobody gets in until they have ended. It works after the driver has ended, too.
     pub fn set_mode(&self, mode: Mode) {
         // A mode is never refused.
-        let _ = self.change(|wishes| {
-            wishes.settings.mode = mode;
-            Ok(())
-        });
+        let _ = self.change(|wishes| Ok(std::mem::replace(&mut wishes.settings.mode, mode) != mode));
     }
 
     /// Sets the limit by hand: the law goes on from it, within its bounds, from the driver's next look on.
@@ -187,7 +187,7 @@ impl Limiter {
         self.shared().live.check_driven()?;
         self.change(|wishes| {
             wishes.limit = Some(limit);
-            Ok(())
+            Ok(true)
         })
     }
 
@@ -211,10 +211,7 @@ impl Limiter {
 
     fn set_frozen(&self, is_frozen: bool) -> Result<(), BuildError> {
         self.shared().live.check_driven()?;
-        self.change(|wishes| {
-            wishes.is_frozen = is_frozen;
-            Ok(())
-        })
+        self.change(|wishes| Ok(std::mem::replace(&mut wishes.is_frozen, is_frozen) != is_frozen))
     }
 
     /// The limit at the last round of work that went well, without losses, trial or emergency; `None` before the first.
@@ -223,20 +220,20 @@ impl Limiter {
         Some(self.shared().live.last_good.load(Ordering::Relaxed)).filter(|&limit| limit > 0)
     }
 
-    /// Leaves a wish to the driver, and wakes it if it sleeps.
-    fn change(&self, wish: impl FnOnce(&mut Wishes) -> Result<(), BuildError>) -> Result<(), BuildError> {
+    /// Leaves a wish to the driver, and wakes it if it sleeps. The wish says whether it is another one than before.
+    fn change(&self, wish: impl FnOnce(&mut Wishes) -> Result<bool, BuildError>) -> Result<(), BuildError> {
         let live = &self.shared().live;
         let mut wishes = live.wishes.lock();
         // What is replaced may be a law of the user's, whose drop is not run under the lock.
         let replaced = wishes.law.take();
         let (given, replaced) = match wish(&mut wishes) {
-            Ok(()) if wishes.law.is_some() => (Ok(()), replaced),
+            Ok(is_change) if wishes.law.is_some() => (Ok(is_change), replaced),
             given => {
                 wishes.law = replaced;
                 (given, None)
             }
         };
-        if given.is_ok() {
+        if matches!(given, Ok(true)) {
             wishes.version += 1;
             live.is_news.store(true, Ordering::Release);
         }
@@ -246,7 +243,7 @@ impl Limiter {
             self.apply_to_gate();
             self.shared().gate.wake_driver();
         }
-        given
+        given.map(drop)
     }
 
     /// Tells the gate what of the settings is not the driver's.

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tidegate_core::{
     Bound, ControlLaw, Decision, Evidence, PoolActivity, PoolReading, Reason, Terms, Timestamp,
 };
-use tidegate_limiter::{Limiter, PoolMeter, Reservation, poll_as_call};
+use tidegate_limiter::{Limiter, Mode, PoolMeter, Reservation, poll_as_call};
 use tokio::time::sleep;
 use tokio_test::{assert_pending, task};
 use tracing::subscriber::DefaultGuard;
@@ -259,4 +259,21 @@ async fn a_wait_in_the_queue_is_a_span_if_it_is_wanted() {
     drop(work);
     assert!(waiting.poll().is_ready());
     assert_eq!(spans(&log)[4..], ["new", "close"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn shadow_mode_lets_go_of_the_brake_and_says_so_once() {
+    let (log, _guard) = Log::listen();
+    let law = Told::new(3);
+    let limiter = Limiter::builder().pool(ToldPool::default()).law(law.clone()).build().unwrap();
+    let _work = limiter.acquire().await.unwrap();
+    law.set_brake(true);
+    sleep(Duration::from_millis(100)).await;
+    limiter.set_mode(Mode::Shadow);
+    sleep(Duration::from_secs(1)).await;
+    limiter.set_mode(Mode::Enforce);
+    sleep(Duration::from_millis(100)).await;
+    let brake: Vec<_> = log.lines().into_iter().filter(|line| line.contains("tidegate::brake")).collect();
+    assert_eq!(brake.len(), 3, "{brake:#?}");
+    assert!(brake[0].contains("on=true") && brake[1].contains("on=false") && brake[2].contains("on=true"));
 }

@@ -7,6 +7,7 @@ use tidegate_core::MAX_LIMIT;
 use super::queue::Queue;
 use super::word::Word;
 use super::{Gate, Kind, Ticket, WouldHave};
+use crate::Mode;
 use crate::occupancy::Occupancy;
 use crate::sync::{Ordering, lock};
 
@@ -26,6 +27,12 @@ pub(crate) struct Observation {
     pub(crate) would_have: WouldHave,
     /// Admissions, modulo [`Gate::ADMITTED_MODULUS`].
     pub(crate) admitted: u32,
+}
+
+impl Observation {
+    pub(crate) const fn mode(&self) -> Mode {
+        if self.is_shadow { Mode::Shadow } else { Mode::Enforce }
+    }
 }
 
 impl Gate {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::manual::{Rig, granted, turned_away};
 use super::util::{Told, ToldPool};
-use tidegate_core::{PoolAimdConfig, PoolReading, Reason};
+use tidegate_core::{ControlLaw, Decision, Evidence, PoolAimdConfig, PoolReading, Reason, Timestamp};
 use tidegate_limiter::{
     Class, LawSettings, Limiter, Mode, OverloadReason, PoolProbe, Settings, SojournSettings,
 };
@@ -108,12 +108,12 @@ async fn a_limit_set_by_hand_is_kept_within_the_laws_bounds_also_while_frozen() 
     let (limiter, mut driver) = Limiter::builder().pool(idle_pool()).max_limit(50).build_manual().unwrap();
     for (limit, kept) in [(30, 30), (1_000, 50), (1, 1)] {
         limiter.set_limit(limit).unwrap();
-        driver.look(tidegate_core::Timestamp::default());
+        driver.look(Timestamp::default());
         assert_eq!(limiter.snapshot().limit, kept);
     }
     limiter.freeze().unwrap();
     limiter.set_limit(17).unwrap();
-    driver.look(tidegate_core::Timestamp::default());
+    driver.look(Timestamp::default());
     assert_eq!(limiter.snapshot().limit, 17);
     for limit in [0, u32::MAX] {
         let fault = limiter.set_limit(limit).unwrap_err().to_string();
@@ -128,11 +128,11 @@ async fn the_bounds_of_the_law_change_and_its_limit_stays() {
     let mut settings = limiter.settings();
     settings.law = LawSettings::PoolAimd(PoolAimdConfig::default().max_limit(40));
     limiter.reconfigure(settings.clone()).unwrap();
-    driver.look(tidegate_core::Timestamp::default());
+    driver.look(Timestamp::default());
     assert_eq!(limiter.snapshot().limit, 30, "not the new law's initial limit");
     settings.law = LawSettings::PoolAimd(PoolAimdConfig::default().max_limit(12));
     limiter.reconfigure(settings).unwrap();
-    driver.look(tidegate_core::Timestamp::default());
+    driver.look(Timestamp::default());
     assert_eq!(limiter.snapshot().limit, 12);
 }
 
@@ -140,11 +140,11 @@ async fn the_bounds_of_the_law_change_and_its_limit_stays() {
 async fn the_last_good_limit_is_that_of_a_decision_that_went_well() {
     let (limiter, mut driver) = Limiter::builder().fixed(7).build_manual().unwrap();
     assert_eq!(limiter.last_good_limit(), None);
-    driver.tick(tidegate_core::Timestamp::from_millis(100));
+    driver.tick(Timestamp::from_millis(100));
     assert_eq!(limiter.last_good_limit(), Some(7));
     // Told says `configured` of all it does, which is no proof of anything.
     limiter.set_law(Told::new(90)).unwrap();
-    driver.tick(tidegate_core::Timestamp::from_millis(200));
+    driver.tick(Timestamp::from_millis(200));
     assert_eq!((limiter.snapshot().limit, limiter.last_good_limit()), (90, Some(7)));
 }
 
@@ -247,5 +247,48 @@ fn a_probe_may_look_at_the_limiter_while_it_is_asked() {
     let (limiter, mut driver) = Limiter::builder().pool(probe).build_manual().unwrap();
     probe.0.set(limiter.clone()).unwrap();
     limiter.reconfigure(Settings::default()).unwrap();
-    driver.tick(tidegate_core::Timestamp::default());
+    driver.tick(Timestamp::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_law_does_not_begin_anew_for_what_is_nothing_to_it() {
+    /// Goes back to 1 whenever it begins anew.
+    #[derive(Debug)]
+    struct Fresh(u32);
+    impl ControlLaw for Fresh {
+        fn limit(&self) -> u32 {
+            self.0
+        }
+        fn tick(&mut self, _now: Timestamp, _evidence: &Evidence) -> Decision {
+            self.0 += 1;
+            Decision::new(self.0 - 1, self.0, Reason::Probe)
+        }
+        fn set_limit(&mut self, _now: Timestamp, _limit: u32) {
+            self.0 = 1;
+        }
+    }
+    let (limiter, mut driver) = Limiter::builder().law(Fresh(7)).build_manual().unwrap();
+    let mut settings = limiter.settings();
+    settings.tick = Duration::from_millis(20);
+    settings.queue.places = Some(3);
+    for _ in 0..3 {
+        limiter.reconfigure(settings.clone()).unwrap();
+        limiter.set_mode(Mode::Enforce);
+        limiter.resume().unwrap();
+        driver.look(Timestamp::default());
+    }
+    assert_eq!(
+        (limiter.snapshot().limit, limiter.decisions().len()),
+        (7, 1),
+        "one change, which is not of the law"
+    );
+    limiter.freeze().unwrap();
+    driver.look(Timestamp::default());
+    assert_eq!(limiter.snapshot().limit, 7);
+    limiter.set_mode(Mode::Shadow);
+    driver.look(Timestamp::default());
+    assert_eq!(limiter.snapshot().limit, 7, "frozen");
+    limiter.resume().unwrap();
+    driver.look(Timestamp::default());
+    assert_eq!(limiter.snapshot().limit, 1);
 }
