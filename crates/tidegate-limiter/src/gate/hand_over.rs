@@ -81,11 +81,11 @@ impl Gate {
     }
 
     fn grant_one(&self, queue: &mut Queue, back: u32) -> Granted {
-        let limit = self.allowed(queue);
+        let (limit, allowed) = (self.limit.load(Ordering::Relaxed), self.allowed(queue));
         let word = self.load();
-        let Some(turn) = queue.next_turn(limit, word.occupied() - back) else {
+        let Some(turn) = queue.next_turn(limit, allowed, word.occupied() - back) else {
             let in_flight = if back > 0 { self.take_back(back).in_flight() - back } else { word.in_flight() };
-            let told = queue.next_with_room(limit).or_else(|| queue.next_drained(in_flight));
+            let told = queue.next_with_room(allowed).or_else(|| queue.next_drained(in_flight));
             return told.map_or(Granted::Nobody, Granted::One);
         };
         // Nobody else takes while the lock is held and `GATED` is set.

@@ -220,8 +220,10 @@ impl Queue {
     }
 
     /// Who is to be given permits, if they are free. One whose permits are not all free yet keeps its turn.
-    pub(super) fn next_turn(&mut self, limit: u32, occupied: u32) -> Option<Turn> {
-        if self.is_braked || self.waiting == 0 || occupied >= limit {
+    ///
+    /// `allowed` may be out, which in shadow mode is more than the `limit`.
+    pub(super) fn next_turn(&mut self, limit: u32, allowed: u32, occupied: u32) -> Option<Turn> {
+        if self.is_braked || self.waiting == 0 || occupied >= allowed {
             return None;
         }
         if self.first.head != NONE {
@@ -235,12 +237,12 @@ impl Queue {
         } else if self.bounded == 0 {
             self.plain.head
         } else {
-            self.next_in_flows(limit, occupied)?
+            self.next_in_flows(allowed, occupied)?
         };
         let node = self.nodes.peek(index);
         // A call that needs more than the whole limit gets the whole limit.
         let turn = Turn { index, kind: node.kind, permits: node.wanted.min(limit) };
-        let is_free = turn.permits <= limit - occupied;
+        let is_free = turn.permits <= allowed - occupied;
         self.pledged = if is_free { NONE } else { index };
         is_free.then_some(turn)
     }

@@ -73,7 +73,10 @@ impl Gate {
     #[cold]
     fn count_would(&self, queue: &mut Queue, would: Would) {
         let limit = self.limit.load(Ordering::Relaxed);
-        let ahead = self.load().occupied().saturating_sub(limit);
+        let word = self.load();
+        // Reservations that stand idle would have been taken back for it.
+        let idle = self.aged.load(Ordering::Relaxed).min(word.reserved());
+        let ahead = (word.occupied() - idle).saturating_sub(limit);
         if ahead == 0 {
             return;
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::manual::{Rig, granted, still_waits};
 use tidegate_limiter::{Class, Limiter, Mode, OverloadReason, Reservation};
-use tokio::time::{Instant, advance};
+use tokio::time::{Instant, advance, sleep};
 use tokio_test::{assert_ready, task};
 
 fn would_have(limiter: &Limiter) -> (u64, u64) {
@@ -86,10 +86,12 @@ async fn those_who_wait_are_let_in_when_it_begins() {
     let rig = Rig::new(1);
     let held = rig.admitted(None);
     let mut calls =
-        [rig.waiting(None), rig.waiting(Class::default()), rig.waiting(Class::default().weight(3))];
+        [rig.waiting(None), rig.waiting(Class::default().weight(u32::MAX)), rig.waiting(Class::default())];
     rig.limiter.set_mode(Mode::Shadow);
     let permits: Vec<_> = calls.iter_mut().map(granted).collect();
-    assert_eq!(rig.counts(), (6, 0, 0));
+    // A call that wants everything has the whole limit, as one that comes now would, and keeps nobody waiting.
+    assert_eq!(rig.counts(), (4, 0, 0));
+    drop(rig.admitted(None));
     drop((held, permits));
     rig.limiter.set_mode(Mode::Enforce);
     rig.assert_nothing_is_lost();
@@ -129,4 +131,28 @@ async fn a_closed_limiter_refuses_all_the_same() {
     assert_eq!(rig.refused(None).reason(), OverloadReason::Closed);
     assert_eq!(rig.refused(Class::default()).reason(), OverloadReason::Closed);
     assert_eq!(would_have(&rig.limiter), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_without_calls_is_no_time_that_anybody_would_have_waited() {
+    let limiter = Limiter::builder().fixed(2).mode(Mode::Shadow).build().unwrap();
+    sleep(Duration::from_secs(3_600)).await;
+    let held: Vec<_> = (0..5).map(|_| limiter.try_acquire().unwrap()).collect();
+    sleep(Duration::from_millis(60)).await;
+    let waited = limiter.snapshot().would_have_waited;
+    assert!(waited > Duration::ZERO && waited <= Duration::from_millis(3 * 60), "{waited:?}");
+    drop(held);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_an_idle_reservation_would_have_gone_to_would_not_have_waited() {
+    let rig = Rig::with(1, |builder| builder.mode(Mode::Shadow));
+    let mut service = task::spawn(Reservation::new(&rig.limiter));
+    assert_ready!(service.enter(|cx, mut service| service.poll_ready(cx)));
+    rig.pass(25).await;
+    let first = rig.admitted(None);
+    assert_eq!(would_have(&rig.limiter), (0, 0));
+    let second = rig.admitted(None);
+    assert_eq!(would_have(&rig.limiter), (1, 0));
+    drop((first, second));
 }

@@ -163,7 +163,8 @@ impl Model {
 
     /// Counts a call that got in, if it is above the limit.
     fn note_would(&mut self, is_refused: impl FnOnce(&Self, u32) -> bool) {
-        let ahead = self.occupied().saturating_sub(self.limit);
+        let idle = self.reserved.min(self.aged);
+        let ahead = (self.occupied() - idle).saturating_sub(self.limit);
         if !self.is_shadow || ahead == 0 {
             return;
         }
@@ -440,7 +441,7 @@ impl Model {
     fn serve(&mut self) {
         while let Some(id) = self.next_turn() {
             let Waiter { kind, place, wanted, .. } = *self.waiter(id);
-            let permits = wanted.min(self.allowed());
+            let permits = wanted.min(self.limit);
             let is_compared = self.bounded() > 0;
             self.leave(id, State::Granted { permits, look: self.look });
             self.take(kind, permits);
@@ -484,8 +485,7 @@ impl Model {
                 self.next_of(name)
             }
         };
-        let allowed = self.allowed();
-        let fits = self.occupied() + self.waiter(id).wanted.min(allowed) <= allowed;
+        let fits = self.occupied() + self.waiter(id).wanted.min(self.limit) <= self.allowed();
         self.pledged = (!fits).then_some(id);
         fits.then_some(id)
     }
@@ -500,7 +500,7 @@ impl Model {
     /// How many permits the pledged call lacks.
     pub(super) fn pledged_lacks(&self) -> Option<u32> {
         let pledged = self.waiters.iter().find(|waiter| Some(waiter.id) == self.pledged)?;
-        Some((self.occupied() + pledged.wanted.min(self.allowed())).saturating_sub(self.allowed()))
+        Some((self.occupied() + pledged.wanted.min(self.limit)).saturating_sub(self.allowed()))
     }
 
     fn time_for(&self, permits: u64) -> Option<Duration> {
