@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tidegate_core::{ControlLaw, Decision, Evidence, PoolEvidence, Reason, Timestamp};
 use tidegate_limiter::{
-    Acquire, Claim, Class, Key, Limiter, ManualDriver, Permit, PoolProbe, Priority, Reservation, Room,
+    Acquire, Claim, Class, Key, Limiter, ManualDriver, Mode, Permit, PoolProbe, Priority, Reservation, Room,
     Snapshot,
 };
 
@@ -152,8 +152,26 @@ impl World {
             }
             16 => self.wait_for_room(which),
             _ if which == 255 => self.limiter.close(),
+            _ if which >= 236 => self.change(which),
             _ => self.look(u64::from(which)).await,
         }
+    }
+
+    /// What the owner may change while it runs. All but the mode waits for the driver's next look.
+    fn change(&mut self, which: u8) {
+        let done = match which % 4 {
+            0 => self.limiter.freeze(),
+            1 => self.limiter.resume(),
+            2 => {
+                self.limiter.set_mode(Mode::Shadow);
+                Ok(())
+            }
+            _ => {
+                self.limiter.set_mode(Mode::Enforce);
+                Ok(())
+            }
+        };
+        done.expect("the driver is there");
     }
 
     fn begin(&mut self, call: Acquire) {
@@ -206,7 +224,8 @@ impl World {
         assert!(seen.in_flight >= held, "{held} permits are held: {seen:?}");
         let (occupied, occupied_before) =
             (seen.in_flight + seen.reserved, before.in_flight + before.reserved);
-        assert!(occupied <= seen.limit.max(occupied_before), "admitted above the limit: {before:?} {seen:?}");
+        let is_kept = seen.mode == Mode::Shadow || occupied <= seen.limit.max(occupied_before);
+        assert!(is_kept, "admitted above the limit: {before:?} {seen:?}");
         let waiting = self.waiting.len() + self.claims.len() + self.reservations.len();
         assert!(seen.queued as usize <= waiting, "{waiting} may wait: {seen:?}");
         assert!(seen.reserved as usize <= self.reservations.len(), "a reservation of nobody: {seen:?}");
@@ -218,6 +237,7 @@ impl World {
     /// Gives all back; then the limiter is as good as new.
     async fn end(mut self) {
         self.told.brake.store(false, Ordering::Relaxed);
+        self.limiter.set_mode(Mode::Enforce);
         self.look(1).await;
         for mut call in std::mem::take(&mut self.waiting) {
             // Half of them by being polled once more, all by being dropped.
