@@ -115,6 +115,21 @@ fn the_ticket_fails_without_a_limit_and_not_with_the_adaptive_one() {
 }
 
 #[test]
+fn shadow_mode_holds_nobody_back_and_says_what_it_would_have_done() {
+    let lab = Lab::new();
+    let json = lab.json(&["--duration", "2s", "--policy", "shadow"], 0);
+    let run = &json["runs"][0];
+    let points = run["series"].as_array().unwrap();
+    assert!(points.iter().all(|point| count(&point["queued"]) == 0), "{run}");
+    // All 55 experts are at work at once, which the pool of 20 does not bear.
+    assert!(points.iter().any(|point| count(&point["in_flight"]) > 40), "{run}");
+    assert!(count(&run["errors"]["pool_timeout"]) > 0, "{run}");
+    assert!((1..40).contains(&count(&run["limit"]["last"])), "{run}");
+    assert!(count(&run["shadow"]["would_have_queued"]) > 10, "{run}");
+    assert!(run["shadow"]["would_have_waited_s"].as_f64().unwrap() > 1.0, "{run}");
+}
+
+#[test]
 fn an_adaptive_run_with_connection_errors_fails_the_command() {
     // A least limit above all experts is no limit.
     let args = ["--duration", "2s", "--policy", "adaptive", "--min-limit", "55"];

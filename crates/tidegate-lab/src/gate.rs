@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use tidegate::{DecisionRecord, LimitLayer, Limiter};
+use serde::Serialize;
+use tidegate::{DecisionRecord, LimitLayer, Limiter, Mode};
 use tokio::time::Instant;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::util::BoxCloneService;
@@ -10,6 +11,7 @@ use tower::{ServiceBuilder, ServiceExt, service_fn};
 
 use crate::expert::{Bench, ExpertError};
 use crate::failure::Failure;
+use crate::num::round3;
 use crate::policy::Policy;
 use crate::scan::Bounds;
 
@@ -22,6 +24,16 @@ pub(crate) struct Gate {
     /// One for each job that runs at a time; what they share depends on the policy.
     services: Vec<ExpertService>,
     limit: Limit,
+}
+
+/// What a limiter in shadow mode would have done.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(crate) struct Shadow {
+    /// Experts that would have had to wait for a permit.
+    pub(crate) would_have_queued: u64,
+    pub(crate) would_have_refused: u64,
+    /// How long they would have waited, all together.
+    pub(crate) would_have_waited_s: f64,
 }
 
 #[derive(Debug)]
@@ -62,8 +74,9 @@ impl Gate {
                 let services = (0..jobs).map(|_| stack().boxed_clone()).collect();
                 Self { services, limit: Limit::Fixed(limit.saturating_mul(jobs)) }
             }
-            Policy::Adaptive => {
-                let limiter = limiter(bench, bounds)?;
+            Policy::Adaptive | Policy::Shadow => {
+                let mode = if policy == Policy::Shadow { Mode::Shadow } else { Mode::Enforce };
+                let limiter = limiter(bench, bounds, mode)?;
                 let layer =
                     LimitLayer::new(limiter.clone()).classify_errors(|error: &ExpertError| error.outcome);
                 let service = ServiceBuilder::new().layer(layer).service(expert).boxed_clone();
@@ -81,13 +94,24 @@ impl Gate {
         self.services.iter().cloned()
     }
 
-    /// Experts that may be in flight over all jobs now, if there is a limit.
+    /// Experts that may be in flight over all jobs now, if there is a limit; in shadow mode, those that would be.
     pub(crate) fn limit(&self) -> Option<u32> {
         match &self.limit {
             Limit::Adaptive(limiter) => Some(limiter.snapshot().limit),
             Limit::Fixed(limit) => Some(*limit),
             Limit::None => None,
         }
+    }
+
+    /// What shadow mode let through until now, if that is the policy.
+    pub(crate) fn shadow(&self) -> Option<Shadow> {
+        let Limit::Adaptive(limiter) = &self.limit else { return None };
+        let seen = limiter.snapshot();
+        (seen.mode == Mode::Shadow).then(|| Shadow {
+            would_have_queued: seen.would_have_queued,
+            would_have_refused: seen.would_have_refused,
+            would_have_waited_s: round3(seen.would_have_waited.as_secs_f64()),
+        })
     }
 
     /// The last changes of the limit, oldest first.
@@ -99,9 +123,9 @@ impl Gate {
     }
 }
 
-fn limiter(bench: &Bench, bounds: Bounds) -> Result<Limiter, Failure> {
+fn limiter(bench: &Bench, bounds: Bounds, mode: Mode) -> Result<Limiter, Failure> {
     let per_call = bench.workload.connections_per_call();
-    let mut builder = Limiter::builder().name("experts").connections_per_call(per_call);
+    let mut builder = Limiter::builder().name("experts").connections_per_call(per_call).mode(mode);
     if let Some(min) = bounds.min {
         builder = builder.min_limit(min);
     }

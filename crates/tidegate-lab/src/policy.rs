@@ -18,6 +18,8 @@ pub(crate) enum Policy {
     Oracle,
     /// A fixed limit in each job: the ticket's `p-limit(5)`.
     PerJob(u32),
+    /// Nothing that holds back: a limiter that only says what it would have done.
+    Shadow,
 }
 
 const MOST: u32 = 100_000;
@@ -34,6 +36,7 @@ impl Policy {
             None if item == "none" => Some(Self::None),
             None if item == "adaptive" => Some(Self::Adaptive),
             None if item == "oracle" => Some(Self::Oracle),
+            None if item == "shadow" => Some(Self::Shadow),
             Some(("fixed", n)) => limit(n).map(Self::Fixed),
             Some(("per-job", n)) => limit(n).map(Self::PerJob),
             _ => None,
@@ -42,7 +45,7 @@ impl Policy {
             Fault::new(
                 "policy",
                 item,
-                format_args!("none, fixed:N, per-job:N, adaptive or oracle, N from 1 to {MOST}"),
+                format_args!("none, fixed:N, per-job:N, adaptive, shadow or oracle, N from 1 to {MOST}"),
             )
         })
     }
@@ -56,6 +59,7 @@ impl fmt::Display for Policy {
             Self::None => f.write_str("none"),
             Self::Oracle => f.write_str("oracle"),
             Self::PerJob(limit) => write!(f, "per-job:{limit}"),
+            Self::Shadow => f.write_str("shadow"),
         }
     }
 }
@@ -66,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_list_reads_back_as_it_was_written() {
-        let text = "none,per-job:5,adaptive,fixed:12,oracle";
+        let text = "none,per-job:5,adaptive,fixed:12,shadow,oracle";
         let written: Vec<_> = Policy::list(text).unwrap().iter().map(ToString::to_string).collect();
         assert_eq!(written.join(","), text);
     }

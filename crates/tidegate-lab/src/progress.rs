@@ -113,7 +113,8 @@ fn bar(policy: String, duration: Duration) -> ProgressBar {
 
 fn few_words(glimpse: &Glimpse<'_>) -> String {
     let point = &glimpse.point;
-    let limit = point.limit.map_or_else(String::new, |limit| format!("limit {limit}, "));
+    let name = if glimpse.shadow.is_some() { "suggested limit" } else { "limit" };
+    let limit = point.limit.map_or_else(String::new, |limit| format!("{name} {limit}, "));
     let errors: u64 = glimpse.errors.values().sum();
     format!("{limit}{} in flight, {} queued, {errors} errors", point.in_flight, point.queued)
 }

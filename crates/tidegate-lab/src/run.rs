@@ -13,7 +13,7 @@ use crate::db::Database;
 use crate::error_kind::ErrorKind;
 use crate::expert::Bench;
 use crate::failure::Failure;
-use crate::gate::Gate;
+use crate::gate::{Gate, Shadow};
 use crate::jobs::job_after_job;
 use crate::policy::Policy;
 use crate::recorder::{Jobs, Recorder, Tally};
@@ -28,6 +28,7 @@ pub(crate) struct Measured {
     pub(crate) tally: Tally,
     pub(crate) series: Vec<Point>,
     pub(crate) changes: Vec<Change>,
+    pub(crate) shadow: Option<Shadow>,
     /// What every expert did, if that was asked for.
     pub(crate) trace: Option<String>,
     /// Mean and coefficient of variation of how long a query held its connection, in milliseconds; likewise.
@@ -44,6 +45,7 @@ pub(crate) struct Glimpse<'a> {
     pub(crate) errors: BTreeMap<ErrorKind, u64>,
     /// Every change of the limit until now.
     pub(crate) changes: &'a [DecisionRecord],
+    pub(crate) shadow: Option<Shadow>,
 }
 
 /// Beyond what the longest expert can need, a job that still runs is hanging.
@@ -87,14 +89,18 @@ pub(crate) async fn run(
             jobs: recorder.jobs(),
             errors: recorder.errors(),
             changes: sampler.changes(),
+            shadow: gate.shadow(),
         });
     }
+    // What is asked for from now on is no part of the run.
+    let shadow = gate.shadow();
     drain(&mut jobs, &recorder, workload).await?;
     bench.pools.close().await;
     let (series, changes) = sampler.into_parts();
     let use_ms = bench.calls.as_ref().and_then(Calls::use_ms);
     let trace = bench.calls.as_ref().map(|calls| calls.text(workload)).transpose()?;
-    Ok(Measured { duration: workload.duration, tally: recorder.totals(), series, changes, trace, use_ms })
+    let (duration, tally) = (workload.duration, recorder.totals());
+    Ok(Measured { duration, tally, series, changes, shadow, trace, use_ms })
 }
 
 /// Follows the jobs that still run to their end; they begin no more experts.

@@ -51,7 +51,7 @@ async fn check(name: &str, args: &[&str], plots: usize) {
 
 #[tokio::test]
 async fn the_report_of_deep_scan_can_be_read_anywhere() {
-    let policies = ["--policy", "none,per-job:5,adaptive"];
+    let policies = ["--policy", "none,per-job:5,shadow,adaptive"];
     check("deep-scan", &[&["deep-scan", "--duration", "3s"][..], &policies].concat(), 6).await;
 }
 

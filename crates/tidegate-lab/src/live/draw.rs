@@ -105,7 +105,7 @@ fn figure_lines(now: &Now) -> Vec<Line<'static>> {
     let limit = point.limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string());
     let wait = now.pool_wait_ms().map_or_else(|| "–".to_owned(), |wait| format!("{wait:.1} ms"));
     let (used, idle, max) = (now.used(), now.pool.idle, now.pool.max);
-    let mut first = field("limit", &limit);
+    let mut first = field(if now.is_shadow { "suggested" } else { "limit" }, &limit);
     first.extend(field("in flight", &point.in_flight.to_string()));
     first.extend(field("queued", &point.queued.to_string()));
     let mut second = field("pool wait", &wait);

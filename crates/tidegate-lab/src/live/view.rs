@@ -53,6 +53,8 @@ pub(super) struct Now {
     pub(super) errors: Vec<(ErrorKind, u64)>,
     /// The last changes of the limit, newest first.
     pub(super) changes: Vec<Change>,
+    /// In shadow mode the limit is only what would be in force.
+    pub(super) is_shadow: bool,
 }
 
 /// Points over which figures are averaged, a second: those of a tenth jump.
@@ -92,6 +94,7 @@ impl View {
             jobs: glimpse.jobs,
             errors: glimpse.errors.iter().map(|(kind, count)| (*kind, *count)).collect(),
             changes: glimpse.changes.iter().rev().take(CHANGES_MAX).map(Change::of).collect(),
+            is_shadow: glimpse.shadow.is_some(),
         });
     }
 

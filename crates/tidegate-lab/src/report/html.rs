@@ -88,8 +88,8 @@ fn setting(report: &Report) -> String {
 
 fn push_table(page: &mut String, report: &Report) {
     page.push_str("<h2>Figures</h2>\n");
-    let rows = report.runs.iter().enumerate().map(|(i, run)| (Some(i), table::row(run).to_vec()));
-    push_rows(page, "Figures per policy", &table::header(), rows);
+    let rows = report.runs.iter().enumerate().map(|(i, run)| (Some(i), table::row(report, run)));
+    push_rows(page, "Figures per policy", &table::header(report), rows);
 }
 
 /// A table that scrolls sideways; a row with the number of a line in the plots gets its swatch.

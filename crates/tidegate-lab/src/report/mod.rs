@@ -14,6 +14,7 @@ pub(crate) use self::chart::{LINES_MAX, Piece, plot};
 pub(crate) use self::html::html;
 pub(crate) use self::sentence::sentence;
 pub(crate) use self::table::table;
+use crate::gate::Shadow;
 use crate::machine::Machine;
 use crate::num::{ratio, round3, to_f64, to_ms};
 use crate::oracle::Trial;
@@ -79,6 +80,9 @@ pub(crate) struct RunReport {
     pub(crate) limit: LimitReport,
     pub(crate) series: Vec<Point>,
     pub(crate) decisions: Vec<Change>,
+    /// Only of a limiter in shadow mode; `limit` and `series` then have the limit that it suggested.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) shadow: Option<Shadow>,
     /// What every expert did, for a file of its own.
     #[serde(skip)]
     pub(crate) trace: Option<String>,
@@ -141,6 +145,11 @@ impl Report {
         self.runs.iter().find(|run| run.policy == name)
     }
 
+    /// The run in shadow mode, if there was one.
+    fn shadow(&self) -> Option<(&RunReport, Shadow)> {
+        self.runs.iter().find_map(|run| Some((run, run.shadow?)))
+    }
+
     pub(crate) fn adaptive_connection_errors(&self) -> u64 {
         self.run_of(Policy::Adaptive).map_or(0, |run| run.connection_errors)
     }
@@ -169,6 +178,7 @@ impl RunReport {
             limit: LimitReport::of(&measured.series, &measured.changes),
             series: measured.series.clone(),
             decisions: measured.changes.clone(),
+            shadow: measured.shadow,
             trace: measured.trace.clone(),
             oracle_limit: None,
             oracle_sweep: None,

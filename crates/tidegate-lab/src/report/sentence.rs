@@ -1,10 +1,28 @@
 //! What it means, in plain words.
 
 use super::{Report, RunReport};
+use crate::gate::Shadow;
 use crate::policy::Policy;
 
-/// One sentence that a reader who skips the table can trust.
+/// What a reader who skips the table can trust, in a sentence or two.
 pub(crate) fn sentence(report: &Report) -> String {
+    match report.shadow() {
+        Some((run, shadow)) => format!("{} {}", outcome(report), suggestion(run, shadow)),
+        None => outcome(report),
+    }
+}
+
+/// What shadow mode is for.
+fn suggestion(run: &RunReport, shadow: Shadow) -> String {
+    let limit = run.limit.last.map_or_else(|| "none".to_owned(), |limit| limit.to_string());
+    format!(
+        "In shadow mode the limiter suggested a limit of {limit} at the end; it would have made {} experts wait, {:.1} s all \
+         together, and refused {}.",
+        shadow.would_have_queued, shadow.would_have_waited_s, shadow.would_have_refused
+    )
+}
+
+fn outcome(report: &Report) -> String {
     let Some(adaptive) = report.run_of(Policy::Adaptive) else {
         let parts: Vec<_> = report.runs.iter().map(|run| format!("{} {}", run.policy, fate(run))).collect();
         return format!("{}.", parts.join("; "));

@@ -3,6 +3,7 @@
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::{LimitReport, Report, RunReport};
+use crate::gate::Shadow;
 use crate::table::{dash, number};
 
 const HEADER: [&str; 7] = [
@@ -15,24 +16,27 @@ const HEADER: [&str; 7] = [
     "limit mean (min–max)",
 ];
 
+/// Only where a limiter was in shadow mode.
+const SHADOW_HEADER: &str = "would queue/refuse";
+
 /// One row per run.
 pub(crate) fn table(report: &Report) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::ASCII_MARKDOWN).set_header(HEADER);
+    table.load_preset(presets::ASCII_MARKDOWN).set_header(header(report));
     for (i, column) in table.column_iter_mut().enumerate() {
         if i != 0 && i != 2 {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
     for run in &report.runs {
-        table.add_row(row(run));
+        table.add_row(row(report, run));
     }
     table.to_string()
 }
 
 /// The cells of a run, in the order of the header; also the HTML report's.
-pub(super) fn row(run: &RunReport) -> [String; HEADER.len()] {
-    [
+pub(super) fn row(report: &Report, run: &RunReport) -> Vec<String> {
+    let mut cells = vec![
         run.policy.clone(),
         format!("{}/{}", run.jobs_ok, run.jobs_failed),
         run.errors_text(),
@@ -40,11 +44,18 @@ pub(super) fn row(run: &RunReport) -> [String; HEADER.len()] {
         format!("{}/{}", number(run.expert_ms.p50, 1), number(run.expert_ms.p99, 1)),
         format!("{}/{}", number(run.pool_wait_ms.p50, 1), number(run.pool_wait_ms.p99, 1)),
         limit(&run.limit),
-    ]
+    ];
+    if report.shadow().is_some() {
+        let would_have =
+            |shadow: Shadow| format!("{}/{}", shadow.would_have_queued, shadow.would_have_refused);
+        cells.push(run.shadow.map_or_else(dash, would_have));
+    }
+    cells
 }
 
-pub(super) const fn header() -> [&'static str; HEADER.len()] {
-    HEADER
+pub(super) fn header(report: &Report) -> Vec<&'static str> {
+    let shadow = report.shadow().map(|_| SHADOW_HEADER);
+    HEADER.into_iter().chain(shadow).collect()
 }
 
 fn limit(limit: &LimitReport) -> String {

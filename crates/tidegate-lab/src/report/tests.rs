@@ -28,7 +28,7 @@ fn measured(limit: Option<u32>, pool_timeouts: u64) -> Measured {
     let series = vec![point(0.1, limit), point(0.2, limit.map(|limit| limit + 4))];
     let changes =
         limit.map(|from| Change { t_s: 0.15, from, to: from + 4, reason: "probe" }).into_iter().collect();
-    Measured { duration: MS(10_000), tally, series, changes, trace: None, use_ms: None }
+    Measured { duration: MS(10_000), tally, series, changes, shadow: None, trace: None, use_ms: None }
 }
 
 /// A report of `none` with nine pool timeouts and of `adaptive`, with the oracle if asked.
@@ -112,6 +112,29 @@ fn the_sentence_says_what_failed_and_what_did_not() {
     assert!(
         sentence(&report(false, 2)).contains("adaptive limit 2 of 42 jobs failed with 2 connection errors")
     );
+}
+
+#[test]
+fn shadow_mode_is_told_by_what_it_would_have_done() {
+    let mut report = report(false, 0);
+    let would_have = Shadow { would_have_queued: 31, would_have_refused: 2, would_have_waited_s: 4.25 };
+    let shadow = Measured { shadow: Some(would_have), ..measured(Some(10), 9) };
+    report.runs.push(RunReport::new(Policy::Shadow, &shadow));
+    let table = table(&report);
+    let last =
+        |start| table.lines().find(|line| line.starts_with(start)).unwrap().rsplit("| ").next().unwrap();
+    assert!(last("| policy").contains("would queue/refuse"), "{table}");
+    assert!(last("| shadow").contains("31/2") && last("| none").contains('–'), "{table}");
+    let told = "In shadow mode the limiter suggested a limit of 14 at the end; it would have made 31 experts wait, 4.2 s all \
+                together, and refused 2.";
+    assert!(sentence(&report).ends_with(told), "{}", sentence(&report));
+    let page = html(&report).unwrap();
+    assert!(page.contains(told) && page.contains("<td>31/2</td>"));
+    let json = serde_json::to_value(&report).unwrap();
+    let expect =
+        serde_json::json!({"would_have_queued": 31, "would_have_refused": 2, "would_have_waited_s": 4.25});
+    assert_eq!((&json["runs"][2]["shadow"], json["runs"][1].get("shadow")), (&expect, None));
+    assert_eq!(report.adaptive_connection_errors(), 0, "errors of the shadow run are no failure");
 }
 
 #[test]

@@ -49,6 +49,7 @@ fn view(tenths: u32, changes: Vec<Change>) -> View {
             jobs: Jobs { ok: 4, failed: 1 },
             errors: BTreeMap::from([(ErrorKind::PoolTimeout, 2), (ErrorKind::Deadlock, 1)]),
             changes: &[],
+            shadow: None,
         });
     }
     if let Some(now) = &mut view.now {
@@ -101,6 +102,7 @@ fn an_oracle_shows_what_it_tries_and_no_limit_is_none() {
         jobs: Jobs::default(),
         errors: BTreeMap::new(),
         changes: &[],
+        shadow: None,
     });
     let found = picture(&view, 60, 15);
     for part in
@@ -108,6 +110,16 @@ fn an_oracle_shows_what_it_tries_and_no_limit_is_none() {
     {
         assert!(found.contains(part), "no {part:?} in:\n{found}");
     }
+}
+
+#[test]
+fn in_shadow_mode_the_limit_is_a_suggestion() {
+    let mut view = view(1, changes());
+    assert!(picture(&view, 60, 15).contains("limit      5 "));
+    if let Some(now) = &mut view.now {
+        now.is_shadow = true;
+    }
+    assert!(picture(&view, 60, 15).contains("suggested  5 "));
 }
 
 #[test]
