@@ -1,6 +1,10 @@
 //! `tidegate settings` from outside.
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "a helper of these tests that cannot help ends the test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper of these tests that cannot help ends the test"
+)]
 
 use serde_json::Value;
 use tidegate::{LawSettings, Settings};
