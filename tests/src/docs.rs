@@ -23,6 +23,9 @@ mod deep_scan {}
 #[doc = include_str!("../../docs/glossary.md")]
 mod glossary {}
 
+#[doc = include_str!("../../docs/laws.md")]
+mod laws {}
+
 #[doc = include_str!("../../docs/metrics.md")]
 mod metrics {}
 

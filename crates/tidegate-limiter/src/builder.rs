@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tidegate_core::{ControlLaw, MAX_LIMIT, PoolAimdConfig, PoolAimdConstants};
+use tidegate_core::{
+    AimdConfig, ControlLaw, Gradient2Config, MAX_LIMIT, PoolAimdConfig, PoolAimdConstants, VegasConfig,
+};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
@@ -56,6 +58,27 @@ impl LimiterBuilder {
     /// One limit for ever, in permits, 1 to 1,048,575, in place of the default law.
     pub fn fixed(mut self, limit: u32) -> Self {
         self.settings.law = LawSettings::Fixed { limit };
+        self
+    }
+
+    /// Losses and, with a target, call times as evidence in place of a pool's: for a service that refuses what it cannot
+    /// serve. See [`Aimd`](tidegate_core::Aimd).
+    pub fn aimd(mut self, config: AimdConfig) -> Self {
+        self.settings.law = LawSettings::Aimd(config);
+        self
+    }
+
+    /// Call times against their long average as evidence: for a service that refuses nothing. See
+    /// [`Gradient2`](tidegate_core::Gradient2).
+    pub fn gradient2(mut self, config: Gradient2Config) -> Self {
+        self.settings.law = LawSettings::Gradient2(config);
+        self
+    }
+
+    /// Call times against their floor as evidence: for a service in which next to no queue is to stand. See
+    /// [`Vegas`](tidegate_core::Vegas).
+    pub fn vegas(mut self, config: VegasConfig) -> Self {
+        self.settings.law = LawSettings::Vegas(config);
         self
     }
 

@@ -1,9 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use tidegate_core::{
-    Aimd, AimdConfig, ConfigError, ControlLaw, Gradient2, Gradient2Config, MAX_LIMIT, Vegas, VegasConfig,
-};
+use tidegate_core::{AimdConfig, ControlLaw, Gradient2Config, MAX_LIMIT, VegasConfig};
 use tidegate_limiter::LimiterBuilder;
 
 use crate::SimError;
@@ -23,14 +21,14 @@ enum Law {
     Rival(MakeRival),
 }
 
-type Guard = fn(LimiterBuilder) -> Result<LimiterBuilder, ConfigError>;
+type Guard = fn(LimiterBuilder) -> LimiterBuilder;
 
 /// The laws for services without a pool, with their default settings. What is called as a law of others has guards that the
 /// other has not.
 const GUARDED: [(&str, Guard); 3] = [
-    ("guarded_aimd", |builder| Ok(builder.law(Aimd::new(AimdConfig::default())?))),
-    ("guarded_gradient2", |builder| Ok(builder.law(Gradient2::new(Gradient2Config::default())?))),
-    ("guarded_vegas", |builder| Ok(builder.law(Vegas::new(VegasConfig::default())?))),
+    ("guarded_aimd", |builder| builder.aimd(AimdConfig::default())),
+    ("guarded_gradient2", |builder| builder.gradient2(Gradient2Config::default())),
+    ("guarded_vegas", |builder| builder.vegas(VegasConfig::default())),
 ];
 
 impl Policy {
@@ -135,8 +133,8 @@ impl Policy {
             |_| SimError::new(format_args!("MS of guarded_aimd:MS is {ms:?}, allowed is 1 to 3600000"));
         let target = ms.parse().map_err(|error: std::num::ParseIntError| fault(error.to_string()))?;
         let config = AimdConfig::default().latency_target(Duration::from_millis(target));
-        let law = Aimd::new(config).map_err(|error| fault(error.to_string()))?;
-        Ok(Self::law(name, move || law.clone()))
+        config.check().map_err(|error| fault(error.to_string()))?;
+        Ok(Self::new(name, move |builder| builder.aimd(config)))
     }
 
     fn guarded((name, guard): &(&str, Guard)) -> Self {
@@ -156,19 +154,15 @@ impl Policy {
 
     /// Gives the law to a limiter that is being built. A rival also has to be told of every call; `seed` is for what it draws
     /// at random.
-    pub(crate) fn configure(
-        &self,
-        builder: LimiterBuilder,
-        seed: u64,
-    ) -> Result<(LimiterBuilder, Option<RivalLaw>), SimError> {
-        Ok(match &self.law {
+    pub(crate) fn configure(&self, builder: LimiterBuilder, seed: u64) -> (LimiterBuilder, Option<RivalLaw>) {
+        match &self.law {
             Law::Built(configure) => (configure(builder), None),
-            Law::Guarded(guard) => (guard(builder).map_err(SimError::new)?, None),
+            Law::Guarded(guard) => (guard(builder), None),
             Law::Rival(make) => {
                 let law = RivalLaw::new(make(seed));
                 (builder.law(law.clone()), Some(law))
             }
-        })
+        }
     }
 }
 

@@ -1,4 +1,7 @@
-use tidegate_core::{ConfigError, ControlLaw, Fixed, PoolAimd, PoolAimdConfig, PoolAimdConstants};
+use tidegate_core::{
+    Aimd, AimdConfig, ConfigError, ControlLaw, Fixed, Gradient2, Gradient2Config, PoolAimd, PoolAimdConfig,
+    PoolAimdConstants, Vegas, VegasConfig,
+};
 
 use crate::BuildError;
 
@@ -20,6 +23,12 @@ pub enum LawSettings {
         #[cfg_attr(feature = "schema", schemars(range(min = 1, max = tidegate_core::MAX_LIMIT), example = 10))]
         limit: u32,
     },
+    /// From lost calls and, if a target is set, call times: for a service without a pool that refuses what it cannot serve.
+    Aimd(AimdConfig),
+    /// From call times against their long average: for a service without a pool that refuses nothing.
+    Gradient2(Gradient2Config),
+    /// From call times against their floor: for a service without a pool in which next to no queue is to stand.
+    Vegas(VegasConfig),
     /// A law of your own, given to the builder as a value; its settings are its own matter.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "nothing_more"))]
     Custom,
@@ -47,6 +56,9 @@ impl LawSettings {
         match self {
             Self::PoolAimd(config) => config.check(pool_max),
             Self::Fixed { limit } => Fixed::new(*limit).map(drop),
+            Self::Aimd(config) => config.check(),
+            Self::Gradient2(config) => config.check(),
+            Self::Vegas(config) => config.check(),
             Self::Custom => Ok(()),
         }
     }
@@ -68,6 +80,9 @@ impl LawSettings {
                 Box::new(PoolAimd::with_constants(*config, constants, pool_max)?)
             }
             Self::Fixed { limit } => Box::new(Fixed::new(*limit)?),
+            Self::Aimd(config) => Box::new(Aimd::new(*config)?),
+            Self::Gradient2(config) => Box::new(Gradient2::new(*config)?),
+            Self::Vegas(config) => Box::new(Vegas::new(*config)?),
             Self::Custom => given.ok_or(BuildError::NO_LAW)?,
         })
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::util::{Told, ToldPool};
+use tidegate_core::{AimdConfig, Gradient2Config, VegasConfig};
 use tidegate_limiter::{BuildError, Class, LawSettings, Limiter, LimiterBuilder, Settings, SojournSettings};
 use tokio_test::task;
 
@@ -102,4 +103,21 @@ fn the_defaults_pass_the_check_and_are_the_builder_s() {
     assert_eq!(Settings::default().check(Some(1)), Ok(()));
     let builder = format!("{:?}", Limiter::builder());
     assert!(builder.contains(&format!("{:?}", Settings::default())), "{builder}");
+}
+
+#[tokio::test]
+async fn the_laws_for_services_without_a_pool_need_none_and_name_their_faults() {
+    let aimd = AimdConfig::default().initial_limit(5);
+    let limits = [
+        Limiter::builder().aimd(aimd),
+        Limiter::builder().gradient2(Gradient2Config::default().initial_limit(6)),
+        Limiter::builder().vegas(VegasConfig::default().initial_limit(7)),
+    ]
+    .map(|builder| builder.build().unwrap().snapshot().limit);
+    assert_eq!(limits, [5, 6, 7]);
+    let fault = Limiter::builder().aimd(aimd.backoff(2.0).max_limit(4)).build().unwrap_err();
+    assert_eq!(
+        fault.to_string(),
+        "law.initial_limit is 5, allowed is 1 (min_limit) to 4 (max_limit); law.backoff is 2, allowed is 0.5 to 0.99"
+    );
 }

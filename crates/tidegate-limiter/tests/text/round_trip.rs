@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tidegate_core::PoolAimdConfig;
+use tidegate_core::{AimdConfig, Gradient2Config, PoolAimdConfig, VegasConfig};
 use tidegate_limiter::{LawSettings, Mode, QueueSettings, Settings, SojournSettings};
 
 fn time() -> impl Strategy<Value = Duration> {
@@ -24,9 +24,34 @@ fn pool_aimd() -> impl Strategy<Value = LawSettings> {
     })
 }
 
+fn of_calls() -> impl Strategy<Value = LawSettings> {
+    let figure = || (0..2_000_u32).prop_map(|figure| f64::from(figure) / 64.0);
+    let bounds = (any::<u32>(), any::<u32>(), prop::option::of(any::<u32>()));
+    (0..3, bounds, figure(), figure(), prop::option::of(time())).prop_map(
+        |(kind, bounds, one, other, span)| {
+            if kind == 0 {
+                let mut config = AimdConfig::default().backoff(one).loss_tolerance(other);
+                (config.min_limit, config.max_limit, config.initial_limit) = bounds;
+                config.latency_target = span;
+                LawSettings::Aimd(config)
+            } else if kind == 1 {
+                let mut config =
+                    Gradient2Config::default().tolerance(one).smoothing(other).long_window(bounds.0);
+                (config.min_limit, config.max_limit, config.initial_limit) = bounds;
+                LawSettings::Gradient2(config)
+            } else {
+                let mut config = VegasConfig::default().queue_low(one).queue_high(other);
+                (config.min_limit, config.max_limit, config.initial_limit) = bounds;
+                LawSettings::Vegas(config)
+            }
+        },
+    )
+}
+
 fn law() -> impl Strategy<Value = LawSettings> {
     prop_oneof![
         3 => pool_aimd(),
+        3 => of_calls(),
         1 => any::<u32>().prop_map(|limit| LawSettings::Fixed { limit }),
         1 => Just(LawSettings::Custom),
     ]

@@ -73,7 +73,7 @@ impl Process {
             .pool(published.clone())
             .clock(clock.clone())
             .connections_per_call(scenario.limiter.connections_per_call);
-        let (builder, rival) = policy.configure(builder, seed)?;
+        let (builder, rival) = policy.configure(builder, seed);
         let (limiter, driver) = builder.build_manual().map_err(SimError::new)?;
         let first = limiter.snapshot().limit;
         Ok(Self {
