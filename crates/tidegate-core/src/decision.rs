@@ -1,7 +1,16 @@
+mod sentence;
+
 use std::fmt;
 use std::time::Duration;
 
-/// What a law says at a tick.
+/// What a law says at a tick. Its text says what and why in one line.
+///
+/// ```
+/// use tidegate_core::{Decision, Reason};
+///
+/// let decision = Decision::new(7, 6, Reason::PoolResized);
+/// assert_eq!(decision.to_string(), "limit 7 → 6: the pool was resized, and the limit with it");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Decision {

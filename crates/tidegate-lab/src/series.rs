@@ -37,6 +37,8 @@ pub(crate) struct Change {
     pub(crate) from: u32,
     pub(crate) to: u32,
     pub(crate) reason: &'static str,
+    /// The decision in words, with its figures.
+    pub(crate) text: String,
 }
 
 /// Takes the points of one run.
@@ -117,6 +119,7 @@ impl Change {
             from: record.decision.from,
             to: record.decision.to,
             reason: record.decision.reason.as_str(),
+            text: record.decision.to_string(),
         }
     }
 }

@@ -85,8 +85,8 @@ async fn one_event_per_decision_with_its_reason_and_none_per_call() {
     sleep(Duration::from_millis(100)).await;
     let lines = log.lines();
     assert_eq!(lines.len(), 3, "{lines:#?}");
-    assert!(lines[0].contains("limit 3 → 5: configured") && lines[0].contains("limiter=\"experts\""));
-    assert!(lines[1].contains("limit 5 → 2: configured") && lines[1].contains("wait_ratio="));
+    assert!(lines[0].contains("limit 3 → 5: set from outside") && lines[0].contains("limiter=\"experts\""));
+    assert!(lines[1].contains("limit 5 → 2: set from outside") && lines[1].contains("wait_ratio="));
     assert!(lines[2].contains("tidegate::brake") && lines[2].contains("on=true"));
 }
 

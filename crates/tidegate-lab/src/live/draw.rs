@@ -159,7 +159,7 @@ fn whole(value: f64) -> Option<u64> {
 
 fn draw_changes(frame: &mut Frame<'_>, area: Rect, changes: &[Change]) {
     let line = |change: &Change| {
-        let Change { t_s, from, to, reason } = change;
+        let Change { t_s, from, to, reason, .. } = change;
         let moved = Span::from(format!("{from} → {to}"));
         let moved = if to < from { moved.yellow() } else { moved.green() };
         let reason = format!("  {}", reason.replace('_', " "));

@@ -157,15 +157,14 @@ fn push_decisions(page: &mut String, run: &RunReport) {
         page,
         format_args!(
             "<details>\n<summary>Every change of the {} limit ({})</summary>\n<div class=\"scroll\">\n<table>\n\
-             <thead><tr><th scope=\"col\">at, s</th><th scope=\"col\">from</th><th scope=\"col\">to</th>\
-             <th scope=\"col\">reason</th></tr></thead>\n<tbody>\n",
+             <thead><tr><th scope=\"col\">at, s</th><th scope=\"col\">decision</th></tr></thead>\n<tbody>\n",
             escaped(&run.policy),
             run.decisions.len()
         ),
     );
     for change in &run.decisions {
-        let (t, from, to, reason) = (change.t_s, change.from, change.to, change.reason.replace('_', " "));
-        push(page, format_args!("<tr><td>{t:.1}</td><td>{from}</td><td>{to}</td><td>{reason}</td></tr>\n"));
+        let (t, text) = (change.t_s, escaped(&change.text));
+        push(page, format_args!("<tr><td>{t:.1}</td><td>{text}</td></tr>\n"));
     }
     page.push_str("</tbody>\n</table>\n</div>\n</details>\n");
 }

@@ -26,8 +26,11 @@ fn measured(limit: Option<u32>, pool_timeouts: u64) -> Measured {
         tally.errors.insert(ErrorKind::Deadlock, 1);
     }
     let series = vec![point(0.1, limit), point(0.2, limit.map(|limit| limit + 4))];
-    let changes =
-        limit.map(|from| Change { t_s: 0.15, from, to: from + 4, reason: "probe" }).into_iter().collect();
+    let change = |from| {
+        let text = "limit 10 → 14: more & more".to_owned();
+        Change { t_s: 0.15, from, to: from + 4, reason: "probe", text }
+    };
+    let changes = limit.map(change).into_iter().collect();
     Measured { duration: MS(10_000), tally, series, changes, shadow: None, trace: None, use_ms: None }
 }
 
@@ -81,7 +84,9 @@ fn the_json_has_the_names_of_schema_1() {
     assert_eq!(keys, ["experts_per_s", "free", "in_flight", "limit", "pool_wait_ms", "queued", "t_s"]);
     assert_eq!(
         adaptive["decisions"][0],
-        serde_json::json!({"t_s": 0.15, "from": 10, "to": 14, "reason": "probe"})
+        serde_json::json!({
+            "t_s": 0.15, "from": 10, "to": 14, "reason": "probe", "text": "limit 10 → 14: more & more"
+        })
     );
     assert_eq!(oracle["oracle_limit"], 12);
     assert!(oracle["oracle_sweep"][0]["limit"] == 12 && adaptive.get("oracle_sweep").is_none());
@@ -157,6 +162,7 @@ fn the_page_needs_nothing_but_itself() {
         page.contains("aria-label=\"Limit over time: none no value, adaptive mean 12.0, oracle mean 14.0.\"")
     );
     assert!(page.contains("sqlite 3.&lt;b&gt;"), "text from a server is escaped");
+    assert!(page.contains("<td>limit 10 → 14: more &amp; more</td>"), "the decision in words");
     let outside = page.replace("http://www.w3.org/2000/svg", "");
     for link in ["http:", "https:", "<script", "src=", "@import", "url("] {
         assert!(!outside.contains(link), "{link}");

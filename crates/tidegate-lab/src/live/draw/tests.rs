@@ -59,7 +59,7 @@ fn view(tenths: u32, changes: Vec<Change>) -> View {
 }
 
 fn changes() -> Vec<Change> {
-    let change = |t_s, from, to, reason| Change { t_s, from, to, reason };
+    let change = |t_s, from, to, reason| Change { t_s, from, to, reason, text: String::new() };
     vec![change(2.4, 11, 10, "pool_wait"), change(1.2, 7, 11, "free_slots"), change(0.2, 5, 7, "free_slots")]
 }
 
