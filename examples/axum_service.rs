@@ -69,13 +69,7 @@ async fn scan(State(app): State<App>) -> Result<String, (StatusCode, String)> {
     Ok(format!("{answers:?}\n"))
 }
 
-/// What the limiter did, and why.
+/// What the limiter does, and why.
 async fn explain(State(app): State<App>) -> String {
-    let mut text = format!("{:?}\n", app.limiter.snapshot());
-    for record in app.limiter.decisions() {
-        let decision = record.decision;
-        let at = record.at.since_start().as_secs_f64();
-        text += &format!("{at:8.1} s: limit {} → {}: {}\n", decision.from, decision.to, decision.reason);
-    }
-    text
+    format!("{}\n", app.limiter.explain())
 }

@@ -1,4 +1,3 @@
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +13,8 @@ use tokio::time::Instant;
 use crate::QueueSettings;
 use crate::driver::Driver;
 use crate::gate::Gate;
-use crate::limiter::{DECISIONS_KEPT, Outcomes, Shared};
+use crate::history::History;
+use crate::limiter::{Outcomes, Shared};
 use crate::live::Live;
 use crate::occupancy::Clock;
 use crate::telemetry::Telemetry;
@@ -226,7 +226,7 @@ impl LimiterBuilder {
             telemetry: Telemetry::new(&name, pool.as_deref()),
             name,
             outcomes: Outcomes::default(),
-            decisions: Mutex::new(VecDeque::with_capacity(DECISIONS_KEPT)),
+            history: Mutex::new(History::new()),
         });
         shared.gate.set_shadow(mode == Mode::Shadow);
         shared.telemetry.set_queue_spans(queue_spans);

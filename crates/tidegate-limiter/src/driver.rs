@@ -10,7 +10,8 @@ use tidegate_core::{
 use tokio::time::{Instant, sleep};
 
 use crate::gate::{Gate, Observation, WouldHave, nanos};
-use crate::limiter::{DECISIONS_KEPT, DecisionRecord, Shared};
+use crate::history::DecisionRecord;
+use crate::limiter::Shared;
 use crate::occupancy::Occupied;
 use crate::pace::Pace;
 use crate::telemetry::{Standing, Telling, Tick};
@@ -171,8 +172,8 @@ impl Driver {
         if decision.to != observation.limit {
             shared.gate.set_limit(decision.to);
         }
-        if decision.is_change() {
-            remember(&shared, DecisionRecord { at: now, decision });
+        if !self.is_frozen {
+            shared.history.lock().note(DecisionRecord { at: now, decision });
         }
         shared.telemetry.tick(now, &tick, &shared.gate.peek(), &decision, &mut self.telling);
         let is_quiet = observation.queued == 0 || observation.is_closed;
@@ -224,7 +225,7 @@ impl Driver {
             shared.gate.set_limit(to);
         }
         let decision = Decision::new(from, to, Reason::Configured);
-        remember(shared, DecisionRecord { at: now, decision });
+        shared.history.lock().keep_configured(DecisionRecord { at: now, decision });
         shared.telemetry.configured(&decision, &mut self.telling);
     }
 
@@ -296,14 +297,6 @@ async fn sleep_until_work(shared: &Weak<Shared>, admitted: u32) {
         if shared.live.is_news() { Poll::Ready(()) } else { idle }
     })
     .await;
-}
-
-fn remember(shared: &Shared, record: DecisionRecord) {
-    let mut ring = shared.decisions.lock();
-    if ring.len() == DECISIONS_KEPT {
-        ring.pop_front();
-    }
-    ring.push_back(record);
 }
 
 impl Drop for Driver {

@@ -27,8 +27,10 @@ mod drain;
 mod driver;
 mod episodes;
 mod error;
+mod explain;
 mod flow;
 mod gate;
+mod history;
 mod limiter;
 mod live;
 #[cfg(feature = "test-util")]
@@ -52,8 +54,10 @@ pub use claim::Claim;
 pub use class::{Class, Key, Priority};
 pub use drain::Drain;
 pub use error::BuildError;
+pub use explain::{DatedDecision, Explanation};
 pub use flow::poll_as_call;
-pub use limiter::{DecisionRecord, Limiter};
+pub use history::DecisionRecord;
+pub use limiter::Limiter;
 #[cfg(feature = "test-util")]
 pub use manual::{ManualClock, ManualDriver};
 pub use overloaded::{OverloadReason, Overloaded};

@@ -1,4 +1,3 @@
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -7,17 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use tidegate_core::{Decision, Outcome, Timestamp};
+use tidegate_core::Outcome;
 use tokio::time::Instant;
 
 use crate::flow::poll_as_call;
 use crate::gate::{Gate, Hold};
+use crate::history::{DecisionRecord, History};
 use crate::live::Live;
 use crate::telemetry::Telemetry;
 use crate::{Acquire, Class, Drain, LimiterBuilder, Overloaded, Permit, Snapshot};
-
-/// How many decisions are remembered.
-pub(crate) const DECISIONS_KEPT: usize = 256;
 
 /// Hands out permits, as many at once as its control law finds right.
 ///
@@ -49,7 +46,7 @@ pub(crate) struct Shared {
     pub(crate) live: Live,
     pub(crate) outcomes: Outcomes,
     pub(crate) telemetry: Telemetry,
-    pub(crate) decisions: Mutex<VecDeque<DecisionRecord>>,
+    pub(crate) history: Mutex<History>,
 }
 
 /// Counts of outcomes other than success, in permits; success is the rest.
@@ -93,16 +90,6 @@ impl Outcomes {
         self.abandoned_calls.fetch_add(1, Ordering::Relaxed);
         self.abandoned_looks.fetch_add(u64::from(permits) * u64::from(looks), Ordering::Relaxed);
     }
-}
-
-/// A decision and when it was taken.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct DecisionRecord {
-    /// The moment, since the limiter was built.
-    pub at: Timestamp,
-    /// The decision.
-    pub decision: Decision,
 }
 
 impl Limiter {
@@ -254,11 +241,11 @@ impl Limiter {
         }
     }
 
-    /// The last decisions that changed the limit, oldest first, at most 256.
+    /// The last decisions that changed the limit or the settings, oldest first, at most 256. [`explain`](Self::explain) says
+    /// them in words.
     #[must_use]
     pub fn decisions(&self) -> Vec<DecisionRecord> {
-        let ring = self.shared.decisions.lock();
-        ring.iter().copied().collect()
+        self.shared.history.lock().changes().collect()
     }
 
     /// The name given at build; the `limiter` label of its metrics.

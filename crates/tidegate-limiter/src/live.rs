@@ -108,8 +108,12 @@ impl Live {
         self.is_driven.store(false, Ordering::Release);
     }
 
+    pub(crate) fn is_driven(&self) -> bool {
+        self.is_driven.load(Ordering::Acquire)
+    }
+
     fn check_driven(&self) -> Result<(), BuildError> {
-        self.is_driven.load(Ordering::Acquire).then_some(()).ok_or(BuildError::NO_DRIVER)
+        self.is_driven().then_some(()).ok_or(BuildError::NO_DRIVER)
     }
 }
 

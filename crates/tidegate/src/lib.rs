@@ -64,9 +64,10 @@ pub use tidegate_core::{
     PoolReading, Reason, Terms, Timestamp, Vegas, VegasConfig, error_chain,
 };
 pub use tidegate_limiter::{
-    Acquire, BuildError, Claim, Class, DecisionRecord, Drain, Key, LawSettings, Limiter, LimiterBuilder,
-    Mode, OverloadReason, Overloaded, Permit, PoolMeter, PoolProbe, PoolUse, PoolWait, Priority,
-    QueueSettings, Reservation, Room, Settings, Snapshot, SojournSettings, Work, poll_as_call,
+    Acquire, BuildError, Claim, Class, DatedDecision, DecisionRecord, Drain, Explanation, Key, LawSettings,
+    Limiter, LimiterBuilder, Mode, OverloadReason, Overloaded, Permit, PoolMeter, PoolProbe, PoolUse,
+    PoolWait, Priority, QueueSettings, Reservation, Room, Settings, Snapshot, SojournSettings, Work,
+    poll_as_call,
 };
 #[cfg(feature = "sqlx")]
 pub use tidegate_sqlx::{

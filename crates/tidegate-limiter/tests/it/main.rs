@@ -8,6 +8,7 @@ mod class;
 mod close;
 mod deadline;
 mod edges;
+mod explain;
 mod hammer;
 mod latency;
 mod limiter;
