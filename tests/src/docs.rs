@@ -14,6 +14,9 @@ mod admission {}
 #[doc = include_str!("../../docs/configuration.md")]
 mod configuration {}
 
+#[doc = include_str!("../../docs/comparison.md")]
+mod comparison {}
+
 #[doc = include_str!("../../docs/control-law.md")]
 mod control_law {}
 
@@ -29,8 +32,20 @@ mod laws {}
 #[doc = include_str!("../../docs/metrics.md")]
 mod metrics {}
 
+#[doc = include_str!("../../docs/migration.md")]
+mod migration {}
+
 #[doc = include_str!("../../docs/rivals.md")]
 mod rivals {}
 
+#[doc = include_str!("../../docs/rollout.md")]
+mod rollout {}
+
 #[doc = include_str!("../../docs/simulate.md")]
 mod simulate {}
+
+#[doc = include_str!("../../docs/troubleshooting.md")]
+mod troubleshooting {}
+
+#[doc = include_str!("../../docs/tuning.md")]
+mod tuning {}
