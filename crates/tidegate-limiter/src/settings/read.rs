@@ -100,7 +100,9 @@ impl<'a> Form<'a> {
 
     fn map_fits(&mut self, schema: &'a Value, at: &str, map: &mut Map<String, Value>) -> bool {
         let Some(known) = schema["properties"].as_object() else { return true };
-        let names: Vec<_> = known.keys().map(String::as_str).collect();
+        // Which order a map of serde_json keeps is up to the features that others ask of it.
+        let mut names: Vec<_> = known.keys().map(String::as_str).collect();
+        names.sort_unstable();
         map.retain(|key, value| match known.get(key) {
             Some(_) if key == "kind" => true,
             Some(property) => self.fits(property, &join(at, key), value),
