@@ -152,6 +152,7 @@ async fn a_frozen_limit_does_not_hide_what_the_law_said_last() {
     limiter.freeze().unwrap();
     driver.tick(Timestamp::from_millis(100));
     driver.tick(Timestamp::from_millis(200));
+    tokio::time::advance(Duration::from_millis(200)).await;
     let explanation = limiter.explain();
     assert_eq!(explanation.changes.len(), 1, "the freezing itself");
     assert_eq!(explanation.latest, Some(explanation.changes[0]));
