@@ -261,7 +261,9 @@ impl Driver {
         demand.abandoned_time = self.look.saturating_mul(looks);
         let unused = shared.outcomes.unused.load(Ordering::Relaxed);
         demand.unused = unused - self.seen.unused;
-        demand.in_flight_time = self.seen.occupied.look(&shared.gate, self.law.wants_latency());
+        // What shadow mode makes of the evidence rests on how many are out, not on who is out just now.
+        let is_timed = self.law.wants_latency() || now.is_shadow;
+        demand.in_flight_time = self.seen.occupied.look(&shared.gate, is_timed);
         self.seen.unused = unused;
         self.seen.abandoned = abandoned;
         self.seen.abandoned_calls = abandoned_calls;

@@ -217,7 +217,7 @@ impl metrics::Recorder for Panicking {
 /// The driver takes back what stood uncalled over a look, not what was given a moment ago.
 #[test]
 fn look_does_not_revoke_a_reservation_that_has_just_been_given() {
-    let (limiter, driver) = Limiter::builder().fixed(1).build_manual().unwrap();
+    let (limiter, mut driver) = Limiter::builder().fixed(1).build_manual().unwrap();
     let (mut first, mut second, mut third) = (endless(&limiter), endless(&limiter), endless(&limiter));
     assert_ready_ok!(first.poll_ready());
     let running = first.call(());

@@ -24,28 +24,31 @@ impl Evidence {
     /// Without a pool all waiting is inside the service. Then it is taken for one that is busy: as much gets done by fewer
     /// calls, and each takes proportionally less time.
     ///
-    /// So it knows nothing of a database that gets more done with fewer connections, and of a call that holds several
-    /// connections it counts only one.
+    /// How many calls are out is taken from [`Demand::in_flight_time`], if that is known: those out at the moment of the tick may
+    /// be all or none of a crowd that comes in step.
+    ///
+    /// So it knows nothing of a database that gets more done with fewer connections.
     #[must_use]
     pub fn held_to(&self, limit: u32, span: Duration) -> Self {
-        let excess = self.demand.in_flight.saturating_sub(limit);
-        let kept = self.kept(f64::from(excess), span);
-        let timeouts = self.pool.map_or(0, |pool| pool.activity.timeouts);
+        let in_flight = self.demand.mean_in_flight(span);
+        let excess = (in_flight - f64::from(limit)).max(0.0);
+        let kept = self.kept(in_flight, excess, span);
         Self {
-            demand: self.demand.held_to(limit, span, timeouts, kept),
+            demand: self.demand.held_to(limit, span, in_flight, kept),
             pool: self.pool.map(|pool| pool.held_to(kept)),
         }
     }
 
-    fn kept(&self, excess: f64, span: Duration) -> Kept {
-        let in_flight = f64::from(self.demand.in_flight);
+    fn kept(&self, in_flight: f64, excess: f64, span: Duration) -> Kept {
         let Some(pool) = self.pool else { return Kept { waiting: 1.0, running: 1.0 } };
-        let waiting = if span.is_zero() {
-            f64::from(pool.pending)
-        } else {
-            pool.activity.pending_time.as_secs_f64() / span.as_secs_f64()
+        let mean = |time: Duration, now: u32| {
+            if span.is_zero() { f64::from(now) } else { time.as_secs_f64() / span.as_secs_f64() }
         };
-        let waiting = waiting.min(in_flight);
+        let pending = mean(pool.activity.pending_time, pool.pending);
+        let held = mean(pool.activity.held_time, pool.held);
+        // Calls that want several connections at once are fewer than the acquires that wait.
+        let connections_per_call = ((pending + held) / in_flight.max(1.0)).max(1.0);
+        let waiting = (pending / connections_per_call).min(in_flight);
         let queued_instead = waiting.min(excess);
         Kept {
             waiting: share_left(queued_instead, waiting),
@@ -55,20 +58,28 @@ impl Evidence {
 }
 
 impl Demand {
-    fn held_to(&self, limit: u32, span: Duration, timeouts: u64, kept: Kept) -> Self {
-        let timed_out = self.overloads.min(timeouts);
-        let excess = self.in_flight.saturating_sub(limit);
-        let overloads = scale(timed_out, kept.waiting) + scale(self.overloads - timed_out, kept.running);
+    fn mean_in_flight(&self, span: Duration) -> f64 {
+        if span.is_zero() || self.in_flight_time.is_zero() {
+            return f64::from(self.in_flight);
+        }
+        self.in_flight_time.as_secs_f64() / span.as_secs_f64()
+    }
+
+    fn held_to(&self, limit: u32, span: Duration, mean: f64, kept: Kept) -> Self {
+        let out = self.in_flight.max(whole(mean));
+        let excess = out.saturating_sub(limit);
         Self {
-            in_flight: self.in_flight.min(limit),
+            in_flight: out.min(limit),
             in_flight_peak: self.in_flight_peak.min(limit),
             queued: self.queued.saturating_add(excess),
             held_back: self.held_back || self.in_flight_peak > limit,
             completed: scale(self.completed, kept.running),
-            overloads,
-            abandoned: scale(self.abandoned, kept.running),
-            abandoned_calls: scale(self.abandoned_calls, kept.running),
-            abandoned_time: part(self.abandoned_time, kept.running),
+            // Where calls crowd before the pool, that is what they fail of, or what is given up on: a call that timed out
+            // there is told of at this tick or at the next, and takes with it those that were made together with it.
+            overloads: scale(self.overloads, kept.waiting),
+            abandoned: scale(self.abandoned, kept.waiting),
+            abandoned_calls: scale(self.abandoned_calls, kept.waiting),
+            abandoned_time: part(self.abandoned_time, kept.waiting),
             unused: scale(self.unused, kept.running),
             // Not by the calls out at this moment, of which there may be none or many just now.
             in_flight_time: self.in_flight_time.min(span.saturating_mul(limit)),
@@ -99,6 +110,12 @@ impl PoolEvidence {
         }
         pool
     }
+}
+
+/// The nearest whole number of calls.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float saturates")]
+fn whole(calls: f64) -> u32 {
+    calls.round() as u32
 }
 
 fn share_left(less: f64, whole: f64) -> f64 {
@@ -176,11 +193,19 @@ mod tests {
     }
 
     #[test]
-    fn a_timeout_reported_by_its_call_is_one_of_the_pools() {
+    fn what_fails_and_is_given_up_on_before_a_crowded_pool_goes_with_the_waiting() {
         let mut evidence = busy(40, 20);
         evidence.demand.overloads = 6;
-        // 4 of the 6 are timeouts and go with the waiting; 2 are the database's own.
-        assert_eq!(evidence.held_to(20, TICK).demand.overloads, 2);
+        evidence.demand.abandoned = 10;
+        evidence.demand.abandoned_calls = 10;
+        evidence.demand.abandoned_time = Duration::from_secs(8);
+        let half = evidence.held_to(30, TICK).demand;
+        assert_eq!((half.overloads, half.abandoned, half.abandoned_time), (3, 5, Duration::from_secs(4)));
+        let none = evidence.held_to(20, TICK).demand;
+        assert_eq!((none.overloads, none.abandoned_calls, none.abandoned_time), (0, 0, Duration::ZERO));
+        // Before a pool that is not crowded it is the database's doing.
+        evidence.pool = busy(40, 0).pool;
+        assert_eq!(evidence.held_to(20, TICK).demand.overloads, 6);
     }
 
     #[test]
@@ -204,8 +229,10 @@ mod tests {
         // As a probe or a clock may say that has gone wrong.
         let pool = evidence.pool.as_mut().unwrap();
         (pool.oldest_pending, pool.activity.held_time) = (Duration::MAX, Duration::MAX);
-        (evidence.demand.in_flight_time, evidence.demand.abandoned_time) = (Duration::MAX, Duration::MAX);
+        evidence.demand.abandoned_time = Duration::MAX;
         assert_eq!(evidence.held_to(3, TICK).pool, evidence.pool);
+        evidence.demand.in_flight_time = Duration::MAX;
+        assert_eq!(evidence.held_to(3, TICK).demand.in_flight, 3);
     }
 
     #[test]
@@ -215,6 +242,29 @@ mod tests {
             (evidence.pool, evidence.demand.in_flight_time) = (None, TICK * 40);
             assert_eq!(evidence.held_to(10, TICK).demand.in_flight_time, TICK * 10);
             assert_eq!(evidence.held_to(50, TICK).demand.in_flight_time, TICK * 40);
+        }
+    }
+
+    #[test]
+    fn of_calls_that_want_two_connections_each_those_that_wait_are_half_the_acquires() {
+        // 55 calls want 110 connections. Twelve of them want 24 of the 20 there are.
+        let held = busy(55, 90).held_to(12, TICK);
+        let pool = held.pool.unwrap();
+        assert_eq!((pool.pending, pool.held, held.demand.completed), (4, 20, 100));
+        assert_eq!(pool.activity.pending_time, TICK * 4);
+        assert_eq!(busy(55, 90).held_to(10, TICK).pool.unwrap().pending, 0);
+    }
+
+    #[test]
+    fn of_a_crowd_that_has_just_gone_the_mean_counts() {
+        for at_the_tick in [0, 3, 40] {
+            let mut evidence = busy(40, 20);
+            (evidence.demand.in_flight, evidence.demand.in_flight_time) = (at_the_tick, TICK * 40);
+            let held = evidence.held_to(20, TICK);
+            let pool = held.pool.unwrap();
+            assert_eq!((held.demand.in_flight, held.demand.queued), (20, 20));
+            assert_eq!((pool.activity.pending_time, pool.activity.timeouts), (Duration::ZERO, 0));
+            assert_eq!(pool.activity.returns, 100);
         }
     }
 }
