@@ -13,6 +13,8 @@ install_missing_servers() {
     local missing=()
     [ -n "$(postgres_bin)" ] || missing+=(postgresql)
     command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null || missing+=(mariadb-server)
+    # Started by its test itself, which knows what it is to watch; promtool comes with it.
+    command -v prometheus >/dev/null && command -v promtool >/dev/null || missing+=(prometheus)
     if [ ${#missing[@]} -gt 0 ]; then install_packages "${missing[@]}"; fi
 }
 
