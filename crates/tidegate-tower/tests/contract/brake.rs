@@ -30,7 +30,7 @@ impl ControlLaw for Braking {
 #[test]
 fn brake_holds_everybody_back_until_it_is_off() {
     let on = Arc::new(AtomicBool::new(false));
-    let (limiter, driver) =
+    let (limiter, mut driver) =
         Limiter::builder().law(Braking(Arc::clone(&on))).pool(NoPool).build_manual().unwrap();
     let (mut ready, _handle) = mock_limit(&limiter);
     let mut newcomer = ready.clone();

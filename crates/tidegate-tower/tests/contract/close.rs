@@ -57,7 +57,7 @@ async fn promised_call_is_served() {
 /// Its reservation was taken by another call, which is still running when the limiter is closed.
 #[tokio::test]
 async fn promised_call_that_waits_is_served_after_what_runs() {
-    let (limiter, driver) = limiter(1);
+    let (limiter, mut driver) = limiter(1);
     let (mut promised, mut handle) = mock_limit(&limiter);
     let mut other = promised.clone();
     assert_ready_ok!(promised.poll_ready());

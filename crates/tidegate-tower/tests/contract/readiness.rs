@@ -144,7 +144,7 @@ fn service_builder_puts_the_limit_on_the_stack() {
 
 #[test]
 fn debug_names_the_state() {
-    let (limiter, driver) = limiter(1);
+    let (limiter, mut driver) = limiter(1);
     let layer =
         LimitLayer::new(limiter.clone()).classify_errors(|_: &Failed| tidegate_core::Outcome::Overload);
     let (mut service, _handle) = mock_limit(&limiter);

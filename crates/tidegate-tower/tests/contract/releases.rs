@@ -195,7 +195,7 @@ fn granted_waiter_drop_releases() {
 
 /// A call whose reservation was taken back by another caller, which holds the permit now.
 fn revoked_call() -> (Taken, MockLimit) {
-    let (limiter, driver) = limiter(1);
+    let (limiter, mut driver) = limiter(1);
     let (mut revoked, handle) = mock_limit(&limiter);
     let mut caller = revoked.clone();
     let waiter = revoked.clone();

@@ -69,7 +69,7 @@ async fn idle_workers_that_were_first_in_line_do_not_stop_busy_ones() {
 
 #[tokio::test]
 async fn revoked_caller_waits_first_in_line() {
-    let (limiter, driver) = limiter(1);
+    let (limiter, mut driver) = limiter(1);
     let (mut first, mut handle) = mock_limit(&limiter);
     let (mut idle, mut busy, mut last) = (first.clone(), first.clone(), first.clone());
     assert_ready_ok!(first.poll_ready());
@@ -107,7 +107,7 @@ async fn revoked_caller_waits_first_in_line() {
 /// A call that waits inside its future does not run its inner future meanwhile.
 #[tokio::test(start_paused = true)]
 async fn revoked_call_runs_only_with_its_permit() {
-    let (limiter, driver) = limiter(1);
+    let (limiter, mut driver) = limiter(1);
     let service = LimitLayer::new(limiter.clone()).layer(Strict::default());
     let inside = service.get_ref().inside.clone();
     let (mut idle, mut busy) = (service.clone(), service);

@@ -90,7 +90,7 @@ fn limit_and_queue_stand_in_one_line() {
 /// A service that stands ready and is not called gives way to calls at once, where nobody else waits.
 #[test]
 fn idle_reservation_gives_way_to_a_call_at_hand() {
-    let (limiter, driver) = limiter(1);
+    let (limiter, mut driver) = limiter(1);
     let mut idle = Spawn::new(LimitLayer::new(limiter.clone()).layer(endless()));
     assert_ready_ok!(idle.poll_ready());
     driver.look(Timestamp::default());

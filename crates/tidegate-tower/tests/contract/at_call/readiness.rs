@@ -118,7 +118,7 @@ fn service_that_waits_for_room_leaves_the_line_when_dropped() {
 /// Somebody who is ready and does nothing with it keeps the others from the room no longer than to the next look.
 #[test]
 fn look_tells_the_others_of_room_that_is_not_used() {
-    let Full { mut service, waiting, _driver: driver, permit: _permit, .. } = full();
+    let Full { mut service, waiting, _driver: mut driver, permit: _permit, .. } = full();
     let mut second = service.clone();
     assert_pending!(service.poll_ready());
     assert_pending!(second.poll_ready());
