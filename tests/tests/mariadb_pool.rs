@@ -41,7 +41,7 @@ async fn sleeping(db: &MariaDbDatabase) -> i64 {
 async fn queries_streams_and_transactions_run() {
     let db = MariaDbDatabase::create().await;
     let pool = MeteredPool::new(db.pool(4, PATIENCE).await);
-    assert_eq!(pool.name(), "MySQL");
+    assert!(pool.name().starts_with("MySQL"), "{}", pool.name());
     pool.execute("CREATE TABLE t (x INT PRIMARY KEY)").await.unwrap();
     let mut tx = pool.begin().await.unwrap();
     tx.execute("INSERT INTO t VALUES (1), (2), (3)").await.unwrap();
