@@ -34,8 +34,9 @@ pub(crate) struct Driver {
     seen: Seen,
     telling: Telling,
     pace: Pace,
-    /// How long there is between two looks.
+    /// How long there is between two looks, and how many there were since that last changed.
     look: Duration,
+    looks: u64,
 }
 
 /// What came of a tick.
@@ -91,6 +92,8 @@ impl Driver {
             telling: Telling::default(),
             pace: Pace::default(),
             look: tick / LOOKS_PER_TICK,
+            // It has never changed.
+            looks: u64::MAX,
         }
     }
 
@@ -126,6 +129,7 @@ impl Driver {
         let Some(shared) = self.shared.upgrade() else {
             return false;
         };
+        self.looks = self.looks.saturating_add(1);
         self.obey(&shared, now);
         self.note_shadow(&shared, now);
         if let Some(pool) = &self.pool {
@@ -203,8 +207,11 @@ impl Driver {
     /// Does what the owner has asked for since the last time.
     fn obey(&mut self, shared: &Shared, now: Timestamp) {
         let Some(change) = shared.live.take() else { return };
-        self.tick = change.tick;
-        self.look = change.tick / LOOKS_PER_TICK;
+        if change.tick != self.tick {
+            self.tick = change.tick;
+            self.look = change.tick / LOOKS_PER_TICK;
+            self.looks = 0;
+        }
         let is_resumed = self.is_frozen && !change.is_frozen;
         let is_other_mode = std::mem::replace(&mut self.mode, change.mode) != change.mode;
         self.is_frozen = change.is_frozen;
@@ -257,8 +264,12 @@ impl Driver {
         let abandoned_calls = shared.outcomes.abandoned_calls.load(Ordering::Relaxed);
         demand.abandoned = abandoned - self.seen.abandoned;
         demand.abandoned_calls = abandoned_calls - self.seen.abandoned_calls;
-        let looks = u32::try_from(abandoned_looks - self.seen.abandoned_looks).unwrap_or(u32::MAX);
-        demand.abandoned_time = self.look.saturating_mul(looks);
+        let looks = abandoned_looks - self.seen.abandoned_looks;
+        demand.abandoned_time = self.look.saturating_mul(u32::try_from(looks).unwrap_or(u32::MAX));
+        if looks > demand.abandoned.saturating_mul(self.looks) {
+            // Of calls that began when a look was of another length nobody knows the age.
+            (demand.abandoned, demand.abandoned_calls, demand.abandoned_time) = (0, 0, Duration::ZERO);
+        }
         let unused = shared.outcomes.unused.load(Ordering::Relaxed);
         demand.unused = unused - self.seen.unused;
         // What shadow mode makes of the evidence rests on how many are out, not on who is out just now.

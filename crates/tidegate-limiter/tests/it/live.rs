@@ -292,3 +292,30 @@ async fn a_law_does_not_begin_anew_for_what_is_nothing_to_it() {
     driver.look(Timestamp::default());
     assert_eq!(limiter.snapshot().limit, 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_age_of_a_call_that_was_out_when_the_tick_changed_is_no_evidence() {
+    let mut rig = Rig::with(4, |builder| builder.tick(Duration::from_millis(10)));
+    let old = rig.admitted(None).begin();
+    for _ in 0..16 {
+        rig.look();
+    }
+    let mut settings = rig.limiter.settings();
+    settings.tick = Duration::from_secs(1);
+    rig.limiter.reconfigure(settings).unwrap();
+    rig.look();
+    let young = rig.admitted(None).begin();
+    rig.look();
+    drop(old);
+    rig.tick();
+    // By the looks of now it would have been out for four seconds.
+    let seen = rig.law.seen().last().unwrap().demand;
+    assert_eq!((seen.completed, seen.abandoned, seen.abandoned_time), (1, 0, Duration::ZERO));
+    drop(young);
+    rig.tick();
+    let seen = rig.law.seen().last().unwrap().demand;
+    assert_eq!(
+        (seen.abandoned, seen.abandoned_calls, seen.abandoned_time),
+        (1, 1, Duration::from_millis(250))
+    );
+}
