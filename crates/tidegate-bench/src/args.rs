@@ -59,7 +59,7 @@ pub(crate) struct OnceArgs {
     /// Whose call.
     #[arg(long, value_name = "NAME")]
     pub(crate) subject: String,
-    /// `free` or `queue`.
+    /// `free`, `queue` or `cancel_100k`, of which `calls` is the number of waiters.
     #[arg(long, value_name = "NAME")]
     pub(crate) case: String,
     /// How many calls.

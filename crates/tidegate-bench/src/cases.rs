@@ -6,6 +6,6 @@ mod free;
 mod queue;
 
 pub(crate) use contended::contended;
-pub(crate) use crowd::{cancel, join};
+pub(crate) use crowd::{cancel, join, run_cancel};
 pub(crate) use free::{free, run_free};
 pub(crate) use queue::{queue, run_queue};

@@ -13,7 +13,7 @@ pub(crate) fn run(args: &OnceArgs) -> Result<(), Failure> {
     subject.run(case, args.calls).unwrap_or_else(|| {
         let (subject, case) = (subject.name, case.name());
         Err(Failure::input(format_args!(
-            "case is {case:?} of {subject}, allowed is free, or queue of a subject that makes calls wait"
+            "case is {case:?} of {subject}, allowed is free, or queue or cancel_100k of a subject that makes calls wait"
         )))
     })
 }

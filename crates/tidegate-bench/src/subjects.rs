@@ -85,6 +85,7 @@ fn run<S: Subject>(case: Case, calls: u32) -> Option<Result<(), Failure>> {
     match case {
         Case::Free => Some(cases::run_free::<S>(calls)),
         Case::Queue => Some(cases::run_queue::<S>(calls)),
+        Case::Cancel => Some(cases::run_cancel::<S>(calls)),
         _ => None,
     }
 }

@@ -25,7 +25,7 @@ pub struct Acquire {
 /// New      → Waiting   neither
 /// Waiting  → Done      the permit was handed over, the call refused, or its deadline passed
 /// ```
-/// `Waiting` owns its ticket and gives back what became of it when dropped.
+/// `Waiting` owns its ticket, if it has not given up its place, and gives back what became of it when dropped.
 enum State {
     New(Option<Class>),
     Waiting(Wait),
@@ -37,10 +37,16 @@ struct Wait {
     ticket: Option<Ticket>,
     /// Only of waits that are timed.
     since: Option<Instant>,
+    /// Apart, since next to no wait has any of it and each is dropped.
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Default)]
+struct Rare {
     /// Only of a call with a deadline.
     deadline: Option<Pin<Box<Sleep>>>,
     /// Only where spans are wanted.
-    span: Option<Box<Span>>,
+    span: Option<Span>,
 }
 
 impl Acquire {
@@ -79,7 +85,7 @@ impl Acquire {
             Entry::Refused(refusal) => Some(Err(refusal)),
             Entry::Queued(ticket) => {
                 let since = ticket.is_timed().then(|| read.unwrap_or_else(Instant::now));
-                self.state = State::Waiting(Wait { ticket: Some(ticket), since, deadline: None, span: None });
+                self.state = State::Waiting(Wait { ticket: Some(ticket), since, rare: None });
                 None
             }
         }
@@ -100,22 +106,24 @@ impl Acquire {
 
     /// A subscriber is foreign code: by now the place in line is this future's.
     fn tell_wait(&mut self) {
-        if let (Some(shared), State::Waiting(wait)) = (&self.shared, &mut self.state) {
-            wait.span = shared.telemetry.queue_span();
+        if let (Some(shared), State::Waiting(wait)) = (&self.shared, &mut self.state)
+            && let Some(span) = shared.telemetry.queue_span()
+        {
+            wait.rare.get_or_insert_default().span = Some(span);
         }
     }
 
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Result<Permit, Overloaded>> {
-        let (Some(shared), State::Waiting(Wait { ticket: Some(ticket), since, span, .. })) =
+        let (Some(shared), State::Waiting(Wait { ticket: Some(ticket), since, rare })) =
             (&self.shared, &mut self.state)
         else {
             unreachable!("`Acquire` was polled after it was ready");
         };
         if let Poll::Ready(answer) = shared.gate.poll_ticket(ticket, cx) {
-            let (shared, since, span) = (Arc::clone(shared), *since, span.take());
+            let (shared, since, rare) = (Arc::clone(shared), *since, rare.take());
             // The permit is owned before foreign code, the recorder and the subscriber, runs.
             let ended = self.end(answer.map(hold_of));
-            drop(span);
+            drop(rare);
             shared.telemetry.queue_wait(since);
             return ended;
         }
@@ -124,9 +132,10 @@ impl Acquire {
 
     /// Whether the deadline has come while the call waits.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Result<Permit, Overloaded>> {
-        let State::Waiting(Wait { deadline: Some(deadline), .. }) = &mut self.state else {
+        let State::Waiting(Wait { rare: Some(rare), .. }) = &mut self.state else {
             return Poll::Pending;
         };
+        let Some(deadline) = &mut rare.deadline else { return Poll::Pending };
         if deadline.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
@@ -144,7 +153,8 @@ impl Acquire {
 
     #[cold]
     fn leave(&mut self) {
-        // The wait stays where it is but for its ticket: moving it out would cost more than the rest of this.
+        // The wait stays where it is but for its ticket, to be dropped with the future: moving it out would cost more than the
+        // rest of this.
         if let (Some(shared), State::Waiting(wait)) = (&self.shared, &mut self.state)
             && let Some(ticket) = wait.ticket.take()
         {
@@ -153,7 +163,6 @@ impl Acquire {
             shared.outcomes.unseen(unseen);
             shared.telemetry.queue_wait(since);
         }
-        self.state = State::Done;
     }
 }
 
@@ -197,7 +206,7 @@ impl Future for Acquire {
                 if let (State::Waiting(wait), Some(at)) =
                     (&mut self.state, class.and_then(|class| class.deadline))
                 {
-                    wait.deadline = Some(Box::pin(sleep_until(at)));
+                    wait.rare.get_or_insert_default().deadline = Some(Box::pin(sleep_until(at)));
                 }
                 self.tell_wait();
                 self.poll_deadline(cx)

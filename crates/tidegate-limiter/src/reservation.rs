@@ -20,7 +20,8 @@ use crate::{Claim, Limiter};
 pub struct Reservation {
     shared: Arc<Shared>,
     state: State,
-    /// Of a wait, where spans are wanted. Not in `state`, which every call changes twice and need not drop so.
+    /// Of a wait, where spans are wanted. Not in `state`, which every call changes twice and need not drop so;
+    /// boxed, so that those who want none have eight bytes of it.
     span: Option<Box<Span>>,
 }
 
@@ -67,7 +68,7 @@ impl Reservation {
                 let since = ticket.is_timed().then(Instant::now);
                 self.state = State::Waiting { ticket, since };
                 // The place in line is this handle's by now, whatever the subscriber does.
-                self.span = self.shared.telemetry.queue_span();
+                self.span = self.shared.telemetry.queue_span().map(Box::new);
                 Poll::Pending
             }
             // A reservation is never refused.

@@ -71,12 +71,11 @@ impl Telemetry {
         self.has_queue_spans.store(on, Ordering::Relaxed);
     }
 
-    /// A span that lasts as long as the wait that begins now, if they are wanted. It is boxed so that it costs those who
-    /// do not want it eight bytes.
-    pub(crate) fn queue_span(&self) -> Option<Box<Span>> {
+    /// A span that lasts as long as the wait that begins now, if they are wanted.
+    pub(crate) fn queue_span(&self) -> Option<Span> {
         let limiter = &*self.limiter;
         let is_wanted = self.has_queue_spans.load(Ordering::Relaxed);
-        is_wanted.then(|| Box::new(tracing::info_span!(target: "tidegate::queue", "queue_wait", limiter)))
+        is_wanted.then(|| tracing::info_span!(target: "tidegate::queue", "queue_wait", limiter))
     }
 
     /// The end of a wait, if it is one of those that are timed.

@@ -9,6 +9,7 @@ use crate::failure::Failure;
 use crate::heap::{counted, uncounted};
 use crate::inner::Yielding;
 use crate::num::to_f64;
+use crate::once::profiled;
 use crate::sample::Sample;
 use crate::scale::Scale;
 use crate::subject::{Subject, pass};
@@ -60,6 +61,23 @@ async fn join_and_leave<S: Subject>(scale: &Scale) -> Result<(Sample, Sample), F
         ..Sample::timed(joined, waiters)
     };
     Ok((joined, Sample::timed(left, waiters)))
+}
+
+/// Leaving the queue alone, for a profiler: so many waiters.
+pub(crate) fn run_cancel<S: Subject>(waiters: u32) -> Result<(), Failure> {
+    let runtime = runtime(1)?;
+    inside(&runtime, async {
+        let gate = S::gate(1, Yielding)?;
+        settle().await;
+        let mut holder = Box::pin(pass(gate.clone()));
+        let _ = poll_once(holder.as_mut());
+        let mut crowd: Crowd<_> = (0..waiters).map(|_| Box::pin(Some(pass(gate.clone())))).collect();
+        all_join(&mut crowd);
+        profiled(|| {
+            all_leave(&mut crowd);
+            Ok(())
+        })
+    })
 }
 
 /// Polls each caller once. A caller is never done at that: it waits, or is in a service that yields.

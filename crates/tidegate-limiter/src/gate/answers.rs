@@ -1,7 +1,8 @@
 //! What became of each waiter, where it can read that without the lock.
 //!
-//! One cell for each node of the arena. While its node waits, or is vacant, only holders of the lock write it; once it is
-//! answered it is its ticket's, who reads it and frees the node, and needs the lock for neither.
+//! One cell for each node of the arena. While its node waits, only holders of the lock write it; once it is answered it is its
+//! ticket's, who reads it and frees the node, and needs the lock for neither. A node whose waiter left unanswered is vacant
+//! with "waiting" in its cell.
 
 use std::array;
 use std::sync::OnceLock;
@@ -26,7 +27,7 @@ pub(super) enum Answer {
 /// permits    bit 62 and the hold
 /// reserved   bit 63 and the stamp
 /// news       both
-/// vacant     the index of the next vacant node
+/// freed      the index of the node freed before
 /// ```
 #[derive(Debug)]
 pub(super) struct Answers {
@@ -72,7 +73,7 @@ impl Answers {
         self.cell(index).store(WAITING, Ordering::Relaxed);
     }
 
-    /// A vacant node has a new waiter; the vacant node after it.
+    /// A freed node has a new waiter; the node freed before it.
     #[inline]
     pub(super) fn reuse(&self, index: u32) -> u32 {
         let cell = self.cell(index);
@@ -144,11 +145,6 @@ impl Answers {
         } else {
             self.freed.swap(NONE, Ordering::Acquire)
         }
-    }
-
-    /// Puts a node that was vacated under the lock before another one that is vacant.
-    pub(super) fn chain(&self, index: u32, next: u32) {
-        self.cell(index).store(u64::from(next), Ordering::Relaxed);
     }
 }
 

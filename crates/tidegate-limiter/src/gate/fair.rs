@@ -183,6 +183,7 @@ impl Flows {
     }
 
     /// A waiting call that wanted so many permits is gone, without them.
+    #[inline]
     pub(super) fn quit(&mut self, id: FlowId, wanted: u32) {
         let (level, flows) = self.level(id);
         // Time went on for nobody unless the flow itself is done waiting.
@@ -335,6 +336,7 @@ impl Flows {
     }
 
     /// Forgets flows of this flow's level whose debt has lapsed, and the flow itself if it is done.
+    #[inline(never)]
     fn sweep(&mut self, id: FlowId) {
         let priority = self.get(id).priority;
         while let Some(lapsed) = self.levels[priority as usize].next_lapsed(&mut self.flows) {

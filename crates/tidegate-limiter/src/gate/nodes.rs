@@ -89,32 +89,46 @@ const APART: Link = Link { previous: NONE, next: NONE };
 #[derive(Debug)]
 pub(super) struct Nodes {
     nodes: Vec<Node>,
-    /// A vacant node; the others follow it.
+    /// The node vacated last under the lock; the one vacated before it follows it in its links. Their cells say "waiting".
     vacant: u32,
+    /// One of the nodes that their tickets freed; the others follow it in their cells.
+    freed: u32,
     answers: Arc<Answers>,
 }
 
 impl Nodes {
     pub(super) const fn new(answers: Arc<Answers>) -> Self {
-        Self { nodes: Vec::new(), vacant: NONE, answers }
+        Self { nodes: Vec::new(), vacant: NONE, freed: NONE, answers }
     }
 
     /// A node for one who wants one permit, or something else; in no line yet.
     pub(super) fn insert(&mut self, kind: Kind, waker: Option<Waker>, flow: FlowId) -> u32 {
-        if self.vacant == NONE {
-            self.vacant = self.answers.take_freed();
-        }
-        let index = self.vacant;
+        let index = self.take_vacant();
         if index == NONE {
             return self.append(kind, waker, flow);
         }
-        self.vacant = self.answers.reuse(index);
         let node = self.get(index);
         node.waker = waker;
         node.flow = flow;
         node.wanted = 1;
         node.kind = kind;
         node.is_bounded = false;
+        index
+    }
+
+    fn take_vacant(&mut self) -> u32 {
+        if self.vacant != NONE {
+            let index = self.vacant;
+            self.vacant = self.next(By::Turn, index);
+            return index;
+        }
+        if self.freed == NONE {
+            self.freed = self.answers.take_freed();
+        }
+        let index = self.freed;
+        if index != NONE {
+            self.freed = self.answers.reuse(index);
+        }
         index
     }
 
@@ -135,11 +149,12 @@ impl Nodes {
         index
     }
 
-    /// The node may be used again; its waker, to be dropped outside the lock.
+    /// The node, which was not answered, may be used again; its waker, to be dropped outside the lock.
     pub(super) fn vacate(&mut self, index: u32) -> Option<Waker> {
-        self.answers.chain(index, self.vacant);
-        self.vacant = index;
-        self.get(index).waker.take()
+        let next = std::mem::replace(&mut self.vacant, index);
+        let node = self.get(index);
+        node.links[By::Turn as usize].next = next;
+        node.waker.take()
     }
 
     /// Tells the waiter, which has left its lines, that it has what it wanted: so many permits of this flow, or a reservation

@@ -362,6 +362,7 @@ impl Queue {
     }
 
     /// Takes a waiter out of the lines and the counts, with nothing.
+    #[inline(always)]
     fn leave(&mut self, index: u32) {
         let &Node { flow, wanted, is_bounded, .. } = self.nodes.peek(index);
         self.unlink(index);
@@ -378,6 +379,7 @@ impl Queue {
     }
 
     /// Takes a waiter out of its lines; the flow of a bounded one is still to be told.
+    #[inline(always)]
     fn unlink(&mut self, index: u32) {
         let &Node { flow, is_bounded, .. } = self.nodes.peek(index);
         self.waiting -= 1;

@@ -100,22 +100,36 @@ impl Level {
     }
 
     /// A call waits no longer; whether it was the last of its flow.
+    #[inline]
     pub(super) fn quit(&mut self, flows: &mut [Flow], id: FlowId, wanted: u32) -> bool {
         let flow = &mut flows[id as usize];
         flow.waiting -= 1;
         flow.wanted -= u64::from(wanted);
         self.wanted -= u64::from(wanted);
-        if wanted > 1
-            && let Entry::Occupied(mut alike) = self.wide.entry(wanted)
-        {
+        let is_last = flow.waiting == 0;
+        if wanted > 1 {
+            self.forget_wide(wanted);
+        }
+        if is_last {
+            self.part(flows, id);
+        }
+        is_last
+    }
+
+    #[inline(never)]
+    fn forget_wide(&mut self, wanted: u32) {
+        if let Entry::Occupied(mut alike) = self.wide.entry(wanted) {
             *alike.get_mut() -= 1;
             if *alike.get() == 0 {
                 alike.remove();
             }
         }
-        if flow.waiting > 0 {
-            return false;
-        }
+    }
+
+    /// A flow waits no longer.
+    #[inline(never)]
+    fn part(&mut self, flows: &mut [Flow], id: FlowId) {
+        let flow = &flows[id as usize];
         self.shares -= u64::from(flow.share);
         self.held -= u64::from(flow.in_flight);
         self.waiting -= 1;
@@ -139,7 +153,6 @@ impl Level {
             }
             _ => {}
         }
-        true
     }
 
     /// A waiting flow was given so many permits.
