@@ -211,6 +211,45 @@ fn experts_think_before_they_ask() {
 }
 
 #[test]
+fn tries_at_once_amplify_what_an_overloaded_pool_is_asked() {
+    let args = ["--workload", "retries", "--acquire-timeout", "300ms", "--duration", "3s"];
+    let json = Lab::new().json(&[&args[..], &["--policy", "none"]].concat(), 0);
+    let run = &json["runs"][0];
+    assert_eq!((count(&json["workload"]["tries"]), count(&json["workload"]["jobs"])), (3, 10));
+    // An expert that is tried once has two queries that can fail.
+    let failed = count(&run["errors"]["pool_timeout"]);
+    let ended = count(&run["jobs_failed"]) + count(&run["jobs_unfinished"]);
+    let asked = count(&run["experts_ok"]) + ended * 11;
+    assert!(failed > 2 * asked, "{failed} timeouts of at most {asked} experts: {run}");
+}
+
+#[test]
+fn an_expert_updates_row_after_row() {
+    let args = ["--workload", "n-plus-one", "--jobs", "1", "--duration", "2s", "--policy", "none"];
+    let json = Lab::new().json(&args, 0);
+    let run = &json["runs"][0];
+    assert!(count(&run["jobs_ok"]) > 0, "{run}");
+    // One query and 50 updates for each of 11 experts, and those of the job that the end cut short.
+    let queries = run["queries_per_ok_job"].as_f64().unwrap();
+    assert!((561.0..1_122.0).contains(&queries), "{queries}");
+    assert!((run["amplification"].as_f64().unwrap() - 1.0).abs() < 0.001, "{run}");
+}
+
+#[test]
+fn a_mix_of_jobs_times_the_small_ones_beside_the_big_one_and_alone() {
+    let args =
+        ["--workload", "jobs-mixed", "--query-ms", "2", "--duration", "2s", "--policy", "none,fixed:4"];
+    let json = Lab::new().json(&args, 0);
+    assert_eq!(count(&json["workload"]["big_job_experts"]), 1_000);
+    let [none, fifo] = [0, 1].map(|i| &json["runs"][i]["small_jobs"]);
+    let p99 = |times: &Value| times["p99"].as_f64().unwrap();
+    assert!(p99(&none["alone_ms"]) > 0.0 && p99(&none["beside_ms"]) > 0.0, "{none}");
+    // First come, first served: the small ones stand behind a thousand experts.
+    assert!(p99(&fifo["beside_ms"]) > 2.0 * p99(&fifo["alone_ms"]), "{fifo}");
+    assert!(fifo["p99_ratio"].as_f64().unwrap() > 2.0, "{fifo}");
+}
+
+#[test]
 fn the_report_is_one_page_with_six_plots() {
     let lab = Lab::new();
     let path = lab.path("run.html");

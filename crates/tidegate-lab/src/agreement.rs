@@ -96,7 +96,7 @@ impl Order {
         let duration = duration.and_then(|duration| faults.take(duration));
         let json = faults.take(OutFile::asked("json", args.json.as_deref())).flatten();
         for workload in &workloads {
-            let allowed = "a workload of spread statements, which the simulator can play";
+            let allowed = "a workload that the simulator can play: one of the default list, or burst";
             faults.require(twin::can_play(workload), "workload", workload.name, allowed);
         }
         faults.check()?;

@@ -64,7 +64,8 @@ pub(crate) struct DeepScanArgs {
     /// tidegate_lab_…, and removes it at the end.
     #[arg(long, value_name = "URL")]
     pub(crate) database_url: Option<String>,
-    /// ticket, short, think, slowdown, nested, burst or thrash (server databases only) [default: ticket].
+    /// ticket, short, think, slowdown, nested, burst, thrash (server databases only), retries, n-plus-one or jobs-mixed
+    /// [default: ticket].
     #[arg(long, value_name = "NAME")]
     pub(crate) workload: Option<String>,
     /// Jobs at a time; a new one starts when one ends [ticket: 5].

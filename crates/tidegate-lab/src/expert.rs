@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use tidegate::{Outcome, classify_sqlx};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::ask::{Ask, JobTag};
 use crate::calls::{Calls, Held};
 use crate::db::{Conn, Pools, Query};
 use crate::error_kind::ErrorKind;
 use crate::recorder::Recorder;
+use crate::updates::{Rows, Update};
 use crate::workload::{QueryMode, Workload};
 
 /// What every expert of a run works with.
@@ -22,6 +24,7 @@ pub(crate) struct Bench {
     pub(crate) recorder: Arc<Recorder>,
     /// What every expert did, if somebody wants to know.
     pub(crate) calls: Option<Calls>,
+    pub(crate) rows: Rows,
 }
 
 /// An expert that failed, and what that says about load.
@@ -39,78 +42,113 @@ impl fmt::Display for ExpertError {
 impl Error for ExpertError {}
 
 impl Bench {
-    /// Does the work of an expert that was asked for at that moment.
+    /// What experts of that workload work with.
+    pub(crate) fn new(pools: Pools, workload: &Workload, recorder: &Arc<Recorder>) -> Self {
+        let (workload, recorder) = (workload.clone(), Arc::clone(recorder));
+        Self { pools, workload, recorder, calls: None, rows: Rows::default() }
+    }
+
+    /// Waits until the workload starts jobs, at most until the run is over.
+    pub(crate) async fn idle(&self) {
+        let idle = self.workload.idle_at(self.recorder.elapsed());
+        if !idle.is_zero() {
+            sleep_until((Instant::now() + idle).min(self.recorder.deadline())).await;
+        }
+    }
+
+    /// Does the work of an expert.
     ///
     /// # Errors
     ///
     /// If one of its queries failed. Parallel queries all end first, so each failure is counted.
-    pub(crate) async fn expert(&self, asked: Instant) -> Result<(), ExpertError> {
-        let held = Held::default();
-        let ended = self.work(&held).await;
+    pub(crate) async fn expert(&self, ask: &Ask) -> Result<(), ExpertError> {
+        let task = Task { bench: self, job: &ask.job, held: Held::default() };
+        let ended = task.work().await;
         if let Some(calls) = &self.calls {
-            calls.note(&self.workload, asked, held.mean(), ended.is_ok());
+            calls.note(&self.workload, ask.asked(), task.held.mean(), ended.is_ok());
         }
         ended
     }
 
-    async fn work(&self, held: &Held) -> Result<(), ExpertError> {
-        if !self.workload.think_time.is_zero() {
-            sleep(self.workload.think_time).await;
+    /// Counts what went wrong in a query.
+    pub(crate) fn failed(&self, err: &sqlx::Error) -> ExpertError {
+        self.recorder.query_failed(ErrorKind::of(err));
+        ExpertError { outcome: classify_sqlx(err) }
+    }
+}
+
+/// One try of an expert.
+struct Task<'a> {
+    bench: &'a Bench,
+    job: &'a JobTag,
+    held: Held,
+}
+
+impl Task<'_> {
+    async fn work(&self) -> Result<(), ExpertError> {
+        let workload = &self.bench.workload;
+        if !workload.think_time.is_zero() {
+            sleep(workload.think_time).await;
         }
-        let queries = self.workload.queries;
-        match self.workload.query_mode {
+        let queries = workload.queries;
+        match workload.query_mode {
             QueryMode::Parallel => {
-                let ends = join_all((0..queries).map(|_| self.query(held))).await;
-                ends.into_iter().collect()
+                let ends = join_all((0..queries).map(|_| self.query())).await;
+                ends.into_iter().collect::<Result<(), _>>()?;
             }
             QueryMode::Sequential => {
                 for _ in 0..queries {
-                    self.query(held).await?;
+                    self.query().await?;
                 }
-                Ok(())
             }
-            QueryMode::Nested => self.nested(queries, held).await,
+            QueryMode::Nested => self.nested(queries).await?,
         }
-    }
-
-    async fn query(&self, held: &Held) -> Result<(), ExpertError> {
-        let (conn, query) = self.begin(held).await?;
-        self.end(conn, query, held).await
-    }
-
-    /// The first query holds its connection while the others, one after another, need a second one.
-    async fn nested(&self, queries: u32, held: &Held) -> Result<(), ExpertError> {
-        let (conn, query) = self.begin(held).await?;
-        for _ in 1..queries {
-            self.query(held).await?;
+        for update in self.bench.rows.take(workload.updates) {
+            self.update(update).await?;
         }
-        self.end(conn, query, held).await
-    }
-
-    async fn begin(&self, held: &Held) -> Result<(Conn, Query), ExpertError> {
-        let recorder = &self.recorder;
-        recorder.query_began();
-        let query = Query::random(&self.workload, recorder.elapsed());
-        let asked = Instant::now();
-        let acquired = self.pools.acquire().await;
-        recorder.pool_waited(asked.elapsed());
-        let mut conn = acquired.map_err(|err| self.failed(&err))?;
-        let began = Instant::now();
-        self.pools.hold(&mut conn, &query).await.map_err(|err| self.failed(&err))?;
-        held.begun(began.elapsed());
-        Ok((conn, query))
-    }
-
-    async fn end(&self, conn: Conn, query: Query, held: &Held) -> Result<(), ExpertError> {
-        let began = Instant::now();
-        self.pools.finish(conn, &query, &self.recorder).await.map_err(|err| self.failed(&err))?;
-        held.ended(began.elapsed());
         Ok(())
     }
 
-    fn failed(&self, err: &sqlx::Error) -> ExpertError {
-        self.recorder.query_failed(ErrorKind::of(err));
-        ExpertError { outcome: classify_sqlx(err) }
+    async fn update(&self, update: Update) -> Result<(), ExpertError> {
+        let Bench { pools, recorder, .. } = self.bench;
+        recorder.query_began(self.job);
+        pools.update(update, recorder).await.map_err(|err| self.bench.failed(&err))
+    }
+
+    async fn query(&self) -> Result<(), ExpertError> {
+        let (conn, query) = self.begin().await?;
+        self.end(conn, query).await
+    }
+
+    /// The first query holds its connection while the others, one after another, need a second one.
+    async fn nested(&self, queries: u32) -> Result<(), ExpertError> {
+        let (conn, query) = self.begin().await?;
+        for _ in 1..queries {
+            self.query().await?;
+        }
+        self.end(conn, query).await
+    }
+
+    async fn begin(&self) -> Result<(Conn, Query), ExpertError> {
+        let Bench { pools, recorder, workload, .. } = self.bench;
+        recorder.query_began(self.job);
+        let query = Query::random(workload, recorder.elapsed());
+        let asked = Instant::now();
+        let acquired = pools.acquire().await;
+        recorder.pool_waited(asked.elapsed());
+        let mut conn = acquired.map_err(|err| self.bench.failed(&err))?;
+        let began = Instant::now();
+        pools.hold(&mut conn, &query).await.map_err(|err| self.bench.failed(&err))?;
+        self.held.begun(began.elapsed());
+        Ok((conn, query))
+    }
+
+    async fn end(&self, conn: Conn, query: Query) -> Result<(), ExpertError> {
+        let Bench { pools, recorder, .. } = self.bench;
+        let began = Instant::now();
+        pools.finish(conn, &query, recorder).await.map_err(|err| self.bench.failed(&err))?;
+        self.held.ended(began.elapsed());
+        Ok(())
     }
 }
 
@@ -136,8 +174,8 @@ mod tests {
         database.create(&Target::Embedded).await.unwrap();
         let pools = database.open(&workload).await.unwrap();
         let recorder = Arc::new(Recorder::new(Instant::now(), MS(10_000)));
-        let bench = Bench { pools, workload, recorder, calls: Some(Calls::begin()) };
-        let ended = bench.expert(Instant::now()).await;
+        let bench = Bench::new(pools, &workload, &recorder);
+        let ended = bench.expert(&Ask::now(&recorder, &JobTag::new(1, false))).await;
         bench.pools.close().await;
         let tally = bench.recorder.totals();
         assert_eq!(tally.queries, 2);

@@ -6,6 +6,7 @@
 
 mod agreement;
 mod args;
+mod ask;
 mod calls;
 mod db;
 mod error_kind;
@@ -34,6 +35,7 @@ mod settings;
 mod signals;
 mod simulate;
 mod table;
+mod updates;
 mod workload;
 
 use std::io::{ErrorKind, Write, stderr, stdout};

@@ -1,13 +1,14 @@
 //! What a run counts and times.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use tokio::time::Instant;
 
+use crate::ask::JobTag;
 use crate::error_kind::ErrorKind;
 
 /// Shared by all jobs of one run.
@@ -18,6 +19,7 @@ pub(crate) struct Recorder {
     tally: Mutex<Tally>,
     in_flight: AtomicU32,
     queued: AtomicU32,
+    jobs: AtomicU64,
 }
 
 /// The sums of a run.
@@ -35,11 +37,18 @@ pub(crate) struct Tally {
     pub(crate) experts_wasted: u64,
     /// Queries begun by the deadline.
     pub(crate) queries: u64,
+    /// Queries begun for the jobs that ended by the deadline, done or failed.
+    pub(crate) queries_of_ended: u64,
+    /// Experts of the jobs that were done by the deadline.
+    pub(crate) experts_of_done: u64,
     pub(crate) errors: BTreeMap<ErrorKind, u64>,
     /// From a job asking for an expert to the expert's end, experts done only.
     pub(crate) expert_time: Times,
     /// From a job's begin to its end, jobs done only.
     pub(crate) job_time: Times,
+    /// The same of the jobs other than the big one, where there is one; those that the deadline cut short count with the time
+    /// they had had. Without them, a policy under which no job ends would be judged by the few that do.
+    pub(crate) small_job_time: Times,
     /// From a job asking for an expert to its permit.
     pub(crate) queue_wait: Times,
     /// From asking the pool to holding a connection or giving up.
@@ -74,6 +83,7 @@ impl Recorder {
             tally: Mutex::default(),
             in_flight: AtomicU32::new(0),
             queued: AtomicU32::new(0),
+            jobs: AtomicU64::new(0),
         }
     }
 
@@ -94,8 +104,18 @@ impl Recorder {
         Counted::new(&self.in_flight)
     }
 
-    pub(crate) fn count_queued(&self) -> Counted<'_> {
-        Counted::new(&self.queued)
+    /// An expert waits for its turn; [`expert_left_queue`](Self::expert_left_queue) is due when that is over.
+    pub(crate) fn expert_queued(&self) {
+        self.queued.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn expert_left_queue(&self) {
+        self.queued.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A number for a job that no other job of the run has.
+    pub(crate) fn next_job(&self) -> u64 {
+        self.jobs.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(crate) fn in_flight(&self) -> u32 {
@@ -106,7 +126,8 @@ impl Recorder {
         self.queued.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn query_began(&self) {
+    pub(crate) fn query_began(&self, job: &JobTag) {
+        job.query_began();
         if !self.is_over() {
             self.tally().queries += 1;
         }
@@ -140,9 +161,12 @@ impl Recorder {
     }
 
     /// A job ended, for which `experts_counted` experts were counted as done.
-    pub(crate) fn job_ended(&self, end: JobEnd, begun: Instant, experts_counted: u64) {
+    pub(crate) fn job_ended(&self, job: &JobTag, end: JobEnd, begun: Instant, experts_counted: u64) {
         let is_over = self.is_over();
         let mut tally = self.tally();
+        if !is_over {
+            tally.queries_of_ended += job.queries();
+        }
         match end {
             JobEnd::Failed => {
                 tally.jobs_failed += 1;
@@ -150,9 +174,14 @@ impl Recorder {
             }
             JobEnd::Ok if !is_over => {
                 tally.jobs_ok += 1;
+                tally.experts_of_done += u64::from(job.experts);
                 tally.job_time.add(begun.elapsed());
             }
             JobEnd::Ok | JobEnd::Unfinished => tally.jobs_unfinished += 1,
+        }
+        if !job.is_big && end != JobEnd::Failed {
+            let ended = Instant::now().min(self.deadline);
+            tally.small_job_time.add(ended.saturating_duration_since(begun));
         }
     }
 
@@ -222,6 +251,11 @@ impl Times {
         self.0.is_empty()
     }
 
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> u64 {
+        self.0.len()
+    }
+
     /// The time that a share `quantile` of the times does not exceed; `None` of no times.
     pub(crate) fn quantile(&self, quantile: f64) -> Option<Duration> {
         (!self.is_empty()).then(|| Duration::from_micros(self.0.value_at_quantile(quantile)))
@@ -249,18 +283,40 @@ mod tests {
     async fn what_ends_after_the_deadline_counts_only_if_it_failed() {
         let begun = Instant::now();
         let recorder = Recorder::new(begun, MS(100));
-        recorder.query_began();
+        let job = |is_big| {
+            let job = JobTag::new(11, is_big);
+            recorder.query_began(&job);
+            job
+        };
         assert!(recorder.expert_done(begun));
-        recorder.job_ended(JobEnd::Ok, begun, 1);
+        recorder.job_ended(&job(false), JobEnd::Ok, begun, 1);
+        recorder.job_ended(&job(true), JobEnd::Failed, begun, 0);
         tokio::time::advance(MS(100)).await;
-        recorder.query_began();
         assert!(!recorder.expert_done(begun));
-        recorder.job_ended(JobEnd::Ok, begun, 0);
-        recorder.job_ended(JobEnd::Failed, begun, 2);
-        recorder.job_ended(JobEnd::Unfinished, begun, 0);
+        recorder.job_ended(&job(false), JobEnd::Ok, begun, 0);
+        recorder.job_ended(&job(false), JobEnd::Failed, begun, 2);
+        recorder.job_ended(&job(false), JobEnd::Unfinished, begun, 0);
         let t = recorder.totals();
-        assert_eq!((t.jobs_ok, t.jobs_failed, t.jobs_unfinished), (1, 1, 2));
-        assert_eq!((t.experts_ok, t.experts_wasted, t.queries), (1, 2, 1));
+        assert_eq!((t.queries_of_ended, t.experts_of_done), (2, 11));
+        assert_eq!((t.jobs_ok, t.jobs_failed, t.jobs_unfinished), (1, 2, 2));
+        assert_eq!((t.experts_ok, t.experts_wasted, t.queries), (1, 2, 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn small_jobs_are_timed_apart() {
+        let begun = Instant::now();
+        let recorder = Recorder::new(begun, MS(9_000));
+        tokio::time::advance(MS(100)).await;
+        recorder.job_ended(&JobTag::new(11, false), JobEnd::Ok, begun, 11);
+        tokio::time::advance(MS(900)).await;
+        recorder.job_ended(&JobTag::new(1_000, true), JobEnd::Ok, begun, 1_000);
+        let t = recorder.totals();
+        assert_eq!((t.job_time.count(), t.small_job_time.count()), (2, 1));
+        assert!(t.small_job_time.max().unwrap() < MS(101));
+        tokio::time::advance(MS(10_000)).await;
+        recorder.job_ended(&JobTag::new(11, false), JobEnd::Unfinished, begun, 3);
+        let longest = recorder.totals().small_job_time.max().unwrap();
+        assert!((MS(8_990)..MS(9_010)).contains(&longest), "it ends with the run: {longest:?}");
     }
 
     #[tokio::test]

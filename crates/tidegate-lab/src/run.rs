@@ -14,7 +14,7 @@ use crate::error_kind::ErrorKind;
 use crate::expert::Bench;
 use crate::failure::Failure;
 use crate::gate::{Gate, Shadow};
-use crate::jobs::job_after_job;
+use crate::jobs::{job_after_job, runner};
 use crate::policy::Policy;
 use crate::recorder::{Jobs, Recorder, Tally};
 use crate::scan::Bounds;
@@ -25,6 +25,10 @@ use crate::workload::{QueryMode, Workload};
 #[derive(Clone, Debug)]
 pub(crate) struct Measured {
     pub(crate) duration: Duration,
+    /// Connections of the pool.
+    pub(crate) pool: u32,
+    /// Queries that the jobs which were done need if every expert succeeds at once.
+    pub(crate) ideal_queries: u64,
     pub(crate) tally: Tally,
     pub(crate) series: Vec<Point>,
     pub(crate) changes: Vec<Change>,
@@ -66,13 +70,15 @@ pub(crate) async fn run(
 ) -> Result<Measured, Failure> {
     let pools = database.open(workload).await?;
     let recorder = Arc::new(Recorder::new(Instant::now(), workload.duration));
-    let bench = Arc::new(Bench { pools, workload: workload.clone(), recorder: Arc::clone(&recorder), calls });
-    let gate = Gate::new(&bench, policy, bounds)?;
+    let bench = Arc::new(Bench { calls, ..Bench::new(pools, workload, &recorder) });
+    let gate = Arc::new(Gate::new(&bench, policy, bounds, false)?);
     let mut sampler = Sampler::new(&bench);
 
     let mut jobs = JoinSet::new();
-    for service in gate.services() {
-        jobs.spawn(job_after_job(Arc::clone(&bench), service));
+    let service = gate.jobs(runner(&bench, &gate));
+    for slot in 0..workload.jobs_at_once() {
+        let is_big = workload.big_job_experts > 0 && slot == 0;
+        jobs.spawn(job_after_job(Arc::clone(&bench), service.clone(), is_big));
     }
     let mut ticks = interval_at(Instant::now() + INTERVAL, INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -100,7 +106,9 @@ pub(crate) async fn run(
     let use_ms = bench.calls.as_ref().and_then(Calls::use_ms);
     let trace = bench.calls.as_ref().map(|calls| calls.text(workload)).transpose()?;
     let (duration, tally) = (workload.duration, recorder.totals());
-    Ok(Measured { duration, tally, series, changes, shadow, trace, use_ms })
+    let ideal_queries = tally.experts_of_done * u64::from(workload.queries_per_expert());
+    let pool = workload.pool;
+    Ok(Measured { duration, pool, ideal_queries, tally, series, changes, shadow, trace, use_ms })
 }
 
 /// Follows the jobs that still run to their end; they begin no more experts.
@@ -125,5 +133,6 @@ fn longest_expert(workload: &Workload) -> Duration {
     let in_turn = if workload.query_mode == QueryMode::Parallel { 1 } else { workload.queries };
     // The slowest query of the workload, and a wait for the pool and for SQLite's writer.
     let slowest = workload.query_time_at(workload.duration / 2).max(workload.query_time);
-    workload.think_time + (slowest + workload.acquire_timeout * 2) * in_turn
+    let update = workload.acquire_timeout * workload.updates;
+    (workload.think_time + (slowest + workload.acquire_timeout * 2) * in_turn + update) * workload.tries
 }

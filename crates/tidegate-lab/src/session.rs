@@ -12,7 +12,7 @@ use crate::oracle::run_best;
 use crate::policy::Policy;
 use crate::progress::{Display, Progress};
 use crate::report::{Report, RunReport, html, sentence, table};
-use crate::run::{Glimpse, run};
+use crate::run::{Glimpse, Measured, run};
 use crate::scan::Scan;
 use crate::signals::{Quit, Signals};
 use crate::{say, say_aside};
@@ -133,13 +133,29 @@ async fn measure_policy(
         Policy::Oracle => {
             let (best, sweep, measured) =
                 run_best(database, workload, |step| progress.sweep(step), show).await?;
-            RunReport::new(policy, &measured).with_sweep(best, sweep)
+            let report = RunReport::new(policy, &measured).with_sweep(best, sweep);
+            beside_a_big_job(database, scan, Policy::Fixed(best), report, &measured).await?
         }
         _ => {
             let calls = scan.trace.as_ref().map(|_| Calls::begin());
-            RunReport::new(policy, &run(database, workload, policy, scan.bounds, calls, show).await?)
+            let measured = run(database, workload, policy, scan.bounds, calls, show).await?;
+            let report = RunReport::new(policy, &measured);
+            beside_a_big_job(database, scan, policy, report, &measured).await?
         }
     };
     progress.end(run_report.summary());
     Ok(run_report)
+}
+
+/// Where a big job ran beside others, runs those without it, so that their times can be compared.
+async fn beside_a_big_job(
+    database: &Database,
+    scan: &Scan,
+    policy: Policy,
+    report: RunReport,
+    beside: &Measured,
+) -> Result<RunReport, Failure> {
+    let Some(alone) = scan.workload.without_big_job() else { return Ok(report) };
+    let alone = run(database, &alone, policy, scan.bounds, None, |_| ()).await?;
+    Ok(report.with_small_jobs(beside, &alone))
 }

@@ -10,8 +10,14 @@ pub(crate) struct Workload {
     pub(crate) jobs: u32,
     /// Experts of one job, all asked for at once.
     pub(crate) experts: u32,
+    /// Experts of the one job that runs beside the others and is replaced by another such job; 0 if there is none.
+    pub(crate) big_job_experts: u32,
     /// Queries of one expert.
     pub(crate) queries: u32,
+    /// Rows that an expert updates one by one after its queries.
+    pub(crate) updates: u32,
+    /// How often an expert that failed is tried at once, the first time included, where no policy says otherwise.
+    pub(crate) tries: u32,
     pub(crate) query_mode: QueryMode,
     /// How long a query holds its connection beside its statements.
     pub(crate) query_time: Duration,
@@ -58,7 +64,18 @@ pub(crate) enum Statements {
 }
 
 /// The names that can be asked for, in the order they are explained.
-pub(crate) const NAMES: [&str; 7] = ["ticket", "short", "think", "slowdown", "nested", "burst", "thrash"];
+pub(crate) const NAMES: [&str; 10] = [
+    "ticket",
+    "short",
+    "think",
+    "slowdown",
+    "nested",
+    "burst",
+    "thrash",
+    "retries",
+    "n-plus-one",
+    "jobs-mixed",
+];
 
 pub(crate) const SLOWDOWN_FACTOR: u32 = 5;
 pub(crate) const BURST: Duration = Duration::from_secs(1);
@@ -69,7 +86,10 @@ const TICKET: Workload = Workload {
     name: "ticket",
     jobs: 5,
     experts: 11,
+    big_job_experts: 0,
     queries: 2,
+    updates: 0,
+    tries: 1,
     query_mode: QueryMode::Parallel,
     query_time: Duration::from_millis(200),
     think_time: Duration::ZERO,
@@ -99,8 +119,33 @@ impl Workload {
                 statements: Statements::HotRows,
                 ..TICKET
             },
+            "retries" => Self { name: "retries", jobs: 10, tries: 3, ..TICKET },
+            // The expert reads and notes once; its 50 updates are what is compared.
+            "n-plus-one" => {
+                Self { name: "n-plus-one", queries: 1, query_time: Duration::ZERO, updates: 50, ..TICKET }
+            }
+            // Queries short enough that a big job, of 1,000 experts, ends within the run.
+            "jobs-mixed" => {
+                Self { name: "jobs-mixed", jobs: 4, big_job_experts: 1_000, query_time: ms(20), ..TICKET }
+            }
             _ => return None,
         })
+    }
+
+    /// Without its big job, but with one more of the others: what those then have is the same fair share of the pool.
+    pub(crate) fn without_big_job(&self) -> Option<Self> {
+        let jobs = self.jobs.saturating_add(1);
+        (self.big_job_experts > 0).then(|| Self { jobs, big_job_experts: 0, ..self.clone() })
+    }
+
+    /// Jobs at a time, the big one included.
+    pub(crate) fn jobs_at_once(&self) -> u32 {
+        self.jobs.saturating_add(u32::from(self.big_job_experts > 0))
+    }
+
+    /// Queries of an expert that succeeds at once, its updates included.
+    pub(crate) fn queries_per_expert(&self) -> u32 {
+        self.queries.saturating_add(self.updates)
     }
 
     /// How long a query that begins at `elapsed` of the run holds its connection.
@@ -122,7 +167,7 @@ impl Workload {
 
     /// Experts that ask at the same time if nothing holds them back.
     pub(crate) fn experts_at_once(&self) -> u32 {
-        self.jobs.saturating_mul(self.experts)
+        self.jobs.saturating_mul(self.experts).saturating_add(self.big_job_experts)
     }
 
     /// Connections one expert holds while it asks for another, that one included: what can deadlock a pool.
@@ -219,6 +264,15 @@ mod tests {
         check_idle(1750, 250);
         check_idle(2000, 0);
         check_idle(7500, 500);
+    }
+
+    #[test]
+    fn without_its_big_job_a_mix_has_one_more_of_the_others() {
+        let mixed = Workload::named("jobs-mixed").unwrap();
+        assert_eq!((mixed.jobs_at_once(), mixed.experts_at_once()), (5, 1_044));
+        let alone = mixed.without_big_job().unwrap();
+        assert_eq!((alone.jobs_at_once(), alone.experts_at_once()), (5, 55));
+        assert_eq!(alone.without_big_job(), None);
     }
 
     #[test]

@@ -11,12 +11,13 @@ mod target;
 use std::time::Duration;
 
 use tidegate::{LimiterBuilder, PoolEvidence};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 pub(crate) use self::target::Target;
 use crate::failure::Failure;
 use crate::faults::Fault;
 use crate::recorder::Recorder;
+use crate::updates::Update;
 use crate::workload::{Statements, Workload};
 
 /// Rows of the table that is read and updated.
@@ -220,6 +221,21 @@ impl Pools {
             (Self::Sqlite(pools), Conn::Sqlite(conn)) => pools.finish(conn, query, recorder).await,
             // A connection comes from the pools it is given back to.
             (Self::MySql(_) | Self::Postgres(_), Conn::Sqlite(_)) => Err(sqlx::Error::PoolClosed),
+        }
+    }
+
+    /// Gives a row a new value, in one statement on a connection of its own.
+    pub(crate) async fn update(&self, update: Update, recorder: &Recorder) -> sqlx::Result<()> {
+        if let Self::Sqlite(pools) = self {
+            return pools.update(update, recorder).await;
+        }
+        let asked = Instant::now();
+        let acquired = self.acquire().await;
+        recorder.pool_waited(asked.elapsed());
+        match acquired? {
+            Conn::MySql(mut conn) => mysql::update_to(&mut conn, update).await,
+            Conn::Postgres(mut conn) => postgres::update_to(&mut conn, update).await,
+            Conn::Sqlite(_) => Err(sqlx::Error::PoolClosed),
         }
     }
 

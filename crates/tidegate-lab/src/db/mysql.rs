@@ -8,6 +8,7 @@ use tidegate::{MeteredConnection, MeteredPool};
 
 use super::Query;
 use crate::failure::Failure;
+use crate::updates::Update;
 
 pub(super) type Pool = MeteredPool<MySql>;
 pub(super) type Conn = MeteredConnection<MySql>;
@@ -113,6 +114,15 @@ pub(super) async fn finish(mut conn: Conn, query: &Query) -> sqlx::Result<()> {
     }
     sqlx::query("INSERT INTO note (item_id) VALUES (?)").bind(query.write).execute(&mut *tx).await?;
     tx.commit().await
+}
+
+pub(super) async fn update_to(conn: &mut MySqlConnection, update: Update) -> sqlx::Result<()> {
+    sqlx::query("UPDATE item SET scans = ? WHERE id = ?")
+        .bind(update.scans)
+        .bind(update.id)
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 async fn update(conn: &mut MySqlConnection, row: i64) -> sqlx::Result<()> {

@@ -8,6 +8,7 @@ use tidegate::{MeteredConnection, MeteredPool};
 
 use super::Query;
 use crate::failure::Failure;
+use crate::updates::Update;
 
 pub(super) type Pool = MeteredPool<Postgres>;
 pub(super) type Conn = MeteredConnection<Postgres>;
@@ -103,6 +104,15 @@ pub(super) async fn finish(mut conn: Conn, query: &Query) -> sqlx::Result<()> {
     }
     sqlx::query("INSERT INTO note (item_id) VALUES ($1)").bind(query.write).execute(&mut *tx).await?;
     tx.commit().await
+}
+
+pub(super) async fn update_to(conn: &mut PgConnection, update: Update) -> sqlx::Result<()> {
+    sqlx::query("UPDATE item SET scans = $2 WHERE id = $1")
+        .bind(update.id)
+        .bind(update.scans)
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 async fn update(conn: &mut PgConnection, row: i64) -> sqlx::Result<()> {

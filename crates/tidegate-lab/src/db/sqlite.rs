@@ -15,12 +15,13 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Connection};
 use tempfile::TempDir;
-use tidegate::{MeteredPool, MeteredTransaction, PoolEvidence, PoolProbe};
+use tidegate::{MeteredConnection, MeteredPool, MeteredTransaction, PoolEvidence, PoolProbe};
 use tokio::time::Instant;
 
 use super::Query;
 use crate::failure::Failure;
 use crate::recorder::Recorder;
+use crate::updates::Update;
 
 /// A read transaction.
 pub(super) type Conn = MeteredTransaction<Sqlite>;
@@ -141,10 +142,7 @@ impl Pools {
 
     pub(super) async fn finish(&self, read: Conn, query: &Query, recorder: &Recorder) -> sqlx::Result<()> {
         read.rollback().await?;
-        let asked = Instant::now();
-        let acquired = self.writer.acquire().await;
-        recorder.writer_waited(asked.elapsed());
-        let mut conn = acquired?;
+        let mut conn = self.write(recorder).await?;
         let mut tx = Connection::begin_with(&mut *conn, "BEGIN IMMEDIATE").await?;
         sqlx::query("UPDATE item SET scans = scans + 1 WHERE id = ?")
             .bind(query.write)
@@ -152,6 +150,23 @@ impl Pools {
             .await?;
         sqlx::query("INSERT INTO note (item_id) VALUES (?)").bind(query.write).execute(&mut *tx).await?;
         tx.commit().await
+    }
+
+    pub(super) async fn update(&self, update: Update, recorder: &Recorder) -> sqlx::Result<()> {
+        let mut conn = self.write(recorder).await?;
+        sqlx::query("UPDATE item SET scans = ? WHERE id = ?")
+            .bind(update.scans)
+            .bind(update.id)
+            .execute(&mut *conn)
+            .await?;
+        Ok(())
+    }
+
+    async fn write(&self, recorder: &Recorder) -> sqlx::Result<MeteredConnection<Sqlite>> {
+        let asked = Instant::now();
+        let acquired = self.writer.acquire().await;
+        recorder.writer_waited(asked.elapsed());
+        acquired
     }
 
     pub(super) fn probe(&self) -> impl PoolProbe + use<> {

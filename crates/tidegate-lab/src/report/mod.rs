@@ -40,7 +40,10 @@ pub(crate) struct WorkloadReport {
     pub(crate) name: &'static str,
     pub(crate) jobs: u32,
     pub(crate) experts: u32,
+    pub(crate) big_job_experts: u32,
     pub(crate) queries: u32,
+    pub(crate) updates: u32,
+    pub(crate) tries: u32,
     pub(crate) query_mode: &'static str,
     pub(crate) query_ms: f64,
     pub(crate) think_ms: f64,
@@ -58,6 +61,8 @@ pub(crate) struct WorkloadReport {
 #[derive(Debug, Serialize)]
 pub(crate) struct RunReport {
     pub(crate) policy: String,
+    /// Connections of the pool.
+    pub(crate) pool: u32,
     pub(crate) jobs_ok: u64,
     pub(crate) jobs_failed: u64,
     /// Jobs that the end of the run cut short.
@@ -77,6 +82,11 @@ pub(crate) struct RunReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) writer_wait_ms: Option<Waits>,
     pub(crate) queries_per_ok_job: Option<f64>,
+    /// Queries begun for the jobs that ended, over what the done ones need if every expert succeeds at once.
+    pub(crate) amplification: Option<f64>,
+    /// Only where a big job runs beside others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) small_jobs: Option<SmallJobs>,
     pub(crate) limit: LimitReport,
     pub(crate) series: Vec<Point>,
     pub(crate) decisions: Vec<Change>,
@@ -108,6 +118,16 @@ pub(crate) struct Waits {
     pub(crate) max: Option<f64>,
 }
 
+/// How long the jobs take that are not the big one.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct SmallJobs {
+    /// While the big job runs.
+    pub(crate) beside_ms: Quantiles,
+    /// With one more of them in its place, which leaves each the same fair share.
+    pub(crate) alone_ms: Quantiles,
+    pub(crate) p99_ratio: Option<f64>,
+}
+
 /// All null where the policy has no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct LimitReport {
@@ -124,7 +144,10 @@ impl Report {
             name: workload.name,
             jobs: workload.jobs,
             experts: workload.experts,
+            big_job_experts: workload.big_job_experts,
             queries: workload.queries,
+            updates: workload.updates,
+            tries: workload.tries,
             query_mode: workload.query_mode.as_str(),
             query_ms: to_ms(workload.query_time),
             think_ms: to_ms(workload.think_time),
@@ -150,6 +173,15 @@ impl Report {
         self.runs.iter().find_map(|run| Some((run, run.shadow?)))
     }
 
+    /// Whether a run needed more or fewer queries than its jobs do if nothing fails, to the two digits that are shown.
+    fn has_amplification(&self) -> bool {
+        self.runs.iter().filter_map(|run| run.amplification).any(|times| (times - 1.0).abs() >= 0.005)
+    }
+
+    fn has_small_jobs(&self) -> bool {
+        self.runs.iter().any(|run| run.small_jobs.is_some())
+    }
+
     pub(crate) fn adaptive_connection_errors(&self) -> u64 {
         self.run_of(Policy::Adaptive).map_or(0, |run| run.connection_errors)
     }
@@ -161,6 +193,7 @@ impl RunReport {
         let experts_per_s = ratio(to_f64(tally.experts_ok), measured.duration.as_secs_f64());
         Self {
             policy: policy.to_string(),
+            pool: measured.pool,
             jobs_ok: tally.jobs_ok,
             jobs_failed: tally.jobs_failed,
             jobs_unfinished: tally.jobs_unfinished,
@@ -175,6 +208,8 @@ impl RunReport {
             pool_wait_ms: Waits::of(&tally.pool_wait),
             writer_wait_ms: (!tally.writer_wait.is_empty()).then(|| Waits::of(&tally.writer_wait)),
             queries_per_ok_job: ratio(to_f64(tally.queries), to_f64(tally.jobs_ok)).map(round3),
+            amplification: ratio(to_f64(tally.queries_of_ended), to_f64(measured.ideal_queries)).map(round3),
+            small_jobs: None,
             limit: LimitReport::of(&measured.series, &measured.changes),
             series: measured.series.clone(),
             decisions: measured.changes.clone(),
@@ -188,6 +223,15 @@ impl RunReport {
     pub(crate) fn with_sweep(mut self, limit: u32, sweep: Vec<Trial>) -> Self {
         self.oracle_limit = Some(limit);
         self.oracle_sweep = Some(sweep);
+        self
+    }
+
+    /// Beside `beside`, which this reports, the same policy ran without the big job.
+    pub(crate) fn with_small_jobs(mut self, beside: &Measured, alone: &Measured) -> Self {
+        let [beside, alone] = [beside, alone].map(|measured| Quantiles::of(&measured.tally.small_job_time));
+        let p99_ratio =
+            beside.p99.zip(alone.p99).and_then(|(beside, alone)| ratio(beside, alone)).map(round3);
+        self.small_jobs = Some(SmallJobs { beside_ms: beside, alone_ms: alone, p99_ratio });
         self
     }
 

@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::{LimitReport, Report, RunReport};
+use super::{LimitReport, Quantiles, Report, RunReport};
 use crate::gate::Shadow;
 use crate::table::{dash, number};
 
@@ -18,6 +18,12 @@ const HEADER: [&str; 7] = [
 
 /// Only where a limiter was in shadow mode.
 const SHADOW_HEADER: &str = "would queue/refuse";
+
+/// Only where queries were begun that a run without failures does not need, or fewer than that.
+const AMPLIFICATION_HEADER: &str = "queries/ideal";
+
+/// Only where a big job runs beside others.
+const SMALL_JOBS_HEADERS: [&str; 2] = ["small job ms p50/p99", "alone p50/p99"];
 
 /// One row per run.
 pub(crate) fn table(report: &Report) -> String {
@@ -45,6 +51,14 @@ pub(super) fn row(report: &Report, run: &RunReport) -> Vec<String> {
         format!("{}/{}", number(run.pool_wait_ms.p50, 1), number(run.pool_wait_ms.p99, 1)),
         limit(&run.limit),
     ];
+    if report.has_amplification() {
+        cells.push(number(run.amplification, 2));
+    }
+    if report.has_small_jobs() {
+        let times = |times: Quantiles| format!("{}/{}", number(times.p50, 1), number(times.p99, 1));
+        let both = run.small_jobs.map(|small| [small.beside_ms, small.alone_ms].map(times));
+        cells.extend(both.unwrap_or_else(|| [dash(), dash()]));
+    }
     if report.shadow().is_some() {
         let would_have =
             |shadow: Shadow| format!("{}/{}", shadow.would_have_queued, shadow.would_have_refused);
@@ -55,7 +69,9 @@ pub(super) fn row(report: &Report, run: &RunReport) -> Vec<String> {
 
 pub(super) fn header(report: &Report) -> Vec<&'static str> {
     let shadow = report.shadow().map(|_| SHADOW_HEADER);
-    HEADER.into_iter().chain(shadow).collect()
+    let amplification = report.has_amplification().then_some(AMPLIFICATION_HEADER);
+    let small_jobs = report.has_small_jobs().then_some(SMALL_JOBS_HEADERS);
+    HEADER.into_iter().chain(amplification).chain(small_jobs.into_iter().flatten()).chain(shadow).collect()
 }
 
 fn limit(limit: &LimitReport) -> String {

@@ -17,8 +17,14 @@ fn point(t_s: f64, limit: Option<u32>) -> Point {
 }
 
 fn measured(limit: Option<u32>, pool_timeouts: u64) -> Measured {
-    let mut tally =
-        Tally { jobs_ok: 40, experts_ok: 480, queries: 960, jobs_failed: pool_timeouts, ..Tally::default() };
+    let mut tally = Tally {
+        jobs_ok: 40,
+        experts_ok: 480,
+        queries: 960,
+        queries_of_ended: 880 + 110 * pool_timeouts,
+        jobs_failed: pool_timeouts,
+        ..Tally::default()
+    };
     tally.expert_time.add(MS(200));
     tally.pool_wait.add(MS(3));
     if pool_timeouts > 0 {
@@ -31,7 +37,17 @@ fn measured(limit: Option<u32>, pool_timeouts: u64) -> Measured {
         Change { t_s: 0.15, from, to: from + 4, reason: "probe", text }
     };
     let changes = limit.map(change).into_iter().collect();
-    Measured { duration: MS(10_000), tally, series, changes, shadow: None, trace: None, use_ms: None }
+    Measured {
+        duration: MS(10_000),
+        pool: 20,
+        ideal_queries: 880,
+        tally,
+        series,
+        changes,
+        shadow: None,
+        trace: None,
+        use_ms: None,
+    }
 }
 
 /// A report of `none` with nine pool timeouts and of `adaptive`, with the oracle if asked.
@@ -73,7 +89,8 @@ fn the_json_has_the_names_of_schema_1() {
     );
     assert_eq!((&none["experts_ok"], &none["experts_per_s"]), (&480.into(), &48.0.into()));
     assert_eq!((&none["errors"]["pool_timeout"], &none["errors"]["deadlock"]), (&9.into(), &1.into()));
-    assert_eq!(none["queries_per_ok_job"], 24.0);
+    assert_eq!((&none["queries_per_ok_job"], &none["amplification"]), (&24.0.into(), &2.125.into()));
+    assert_eq!((&adaptive["amplification"], adaptive.get("small_jobs")), (&1.0.into(), None));
     assert!(["mean", "min", "max", "last"].iter().all(|key| none["limit"].get(key).unwrap().is_null()));
     assert!(none["series"][0]["limit"].is_null() && none["series"][0]["pool_wait_ms"].is_null());
     assert_eq!(adaptive["limit"], serde_json::json!({"mean": 12.0, "min": 10, "max": 14, "last": 14}));
@@ -105,6 +122,39 @@ fn the_table_has_a_row_per_run() {
     let has = |row: &str, parts: &[&str]| parts.iter().all(|part| row.contains(part));
     assert!(has(row("none"), &["40/9", "deadlock 1, pool_timeout 9", "48.0"]), "{table}");
     assert!(has(row("adaptive"), &["40/0", "–", "12.0 (10–14)"]), "{table}");
+}
+
+#[test]
+fn queries_over_the_ideal_have_a_column_where_they_are_not_one() {
+    let row = |report: &Report, start: &str| {
+        table(report).lines().find(|line| line.starts_with(start)).unwrap().to_owned()
+    };
+    let mut report = report(false, 0);
+    assert!(row(&report, "| policy").contains("queries/ideal"));
+    assert!(row(&report, "| none").contains(" 2.12 |") && row(&report, "| adaptive").contains(" 1.00 |"));
+    report.runs.remove(0);
+    assert!(!row(&report, "| policy").contains("queries/ideal"));
+}
+
+#[test]
+fn small_jobs_are_compared_with_themselves_alone() {
+    let with_times = |ms: [u64; 2]| {
+        let mut measured = measured(Some(10), 0);
+        for ms in ms {
+            measured.tally.small_job_time.add(MS(ms));
+        }
+        measured
+    };
+    let (beside, alone) = (with_times([100, 300]), with_times([100, 200]));
+    let mut report = report(false, 0);
+    report.runs.push(RunReport::new(Policy::Fixed(3), &beside).with_small_jobs(&beside, &alone));
+    let table = table(&report);
+    assert!(table.lines().next().unwrap().contains("alone p50/p99"), "{table}");
+    let row = table.lines().find(|line| line.starts_with("| fixed:3")).unwrap();
+    assert!(row.contains(" 100.0/300.0 ") && row.contains(" 100.0/200.1 "), "{row}");
+    let json = serde_json::to_value(&report).unwrap();
+    let ratio = json["runs"][2]["small_jobs"]["p99_ratio"].as_f64().unwrap();
+    assert!((1.49..1.51).contains(&ratio), "{ratio}");
 }
 
 #[test]
