@@ -145,7 +145,7 @@ fn config_file_reloads_what_can_be_used_and_keeps_what_it_has_otherwise() {
     example.says("limit 7, mode Enforce");
     example.write("limiter.toml", "law = { kind = 'fixed', limit = 0 }\nmode = 'shadow'\ntock = 1\n");
     example.says(
-        "limiter.toml is not used, limit 7 stays: tock is unknown, allowed is law, mode, queue or tick; \
+        "limiter.toml is not used, limit 7 stays: tock is unknown, allowed is law, mode, queue, retry or tick; \
          law.limit is 0, allowed is 1 to 1048575",
     );
     example.write("limiter.toml", "law = {");

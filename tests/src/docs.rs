@@ -35,6 +35,9 @@ mod metrics {}
 #[doc = include_str!("../../docs/migration.md")]
 mod migration {}
 
+#[doc = include_str!("../../docs/retries.md")]
+mod retries {}
+
 #[doc = include_str!("../../docs/rivals.md")]
 mod rivals {}
 

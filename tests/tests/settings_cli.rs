@@ -94,7 +94,7 @@ fn everything_wrong_with_a_file_is_said_in_one_go_a_line_each() {
         errors,
         [
             "error: tick is 5, allowed is a time with its unit, such as \"100ms\"",
-            "error: tock is unknown, allowed is law, mode, queue or tick",
+            "error: tock is unknown, allowed is law, mode, queue, retry or tick",
             "error: law.min_limit is 0, allowed is 1 to 1048575 (max_limit)",
             "error: law.connections_per_call is 21, allowed is 1 to 20 (the pool's size)",
         ]

@@ -38,6 +38,12 @@ impl Decision {
     pub const fn is_change(&self) -> bool {
         self.from != self.to
     }
+
+    /// Whether the limit gives way to an overload: it shrinks to relieve the database, or would if it were not at its least.
+    #[must_use]
+    pub const fn is_relief(&self) -> bool {
+        self.reason.is_overload() && (self.to < self.from || matches!(self.bound, Bound::Min))
+    }
 }
 
 /// Why a limit is what it is. The text form is the `reason` label of the metrics.
@@ -135,6 +141,23 @@ impl Reason {
         }
     }
 
+    /// Whether it says that the database, or the service, has more to do than it can: the reasons to shrink but for those that
+    /// say that less is asked for, that the pool is another, or that something is tried.
+    #[must_use]
+    pub const fn is_overload(self) -> bool {
+        matches!(
+            self,
+            Self::Abandoned
+                | Self::CallTime
+                | Self::Emergency
+                | Self::Hung
+                | Self::NoFreeConnection
+                | Self::Overload
+                | Self::PoolTimeout
+                | Self::PoolWait
+        )
+    }
+
     /// The name used as a metric label, in snake case.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -230,4 +253,25 @@ pub struct Terms {
     pub call_time: Duration,
     /// The mean call time above which the limit shrinks; 0 where there is none.
     pub call_time_max: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_gives_way_if_it_shrinks_for_an_overload_or_would() {
+        #[track_caller]
+        fn check(to: u32, reason: Reason, bound: Bound, is_relief: bool) {
+            let decision = Decision { bound, ..Decision::new(7, to, reason) };
+            assert_eq!(decision.is_relief(), is_relief, "{decision:?}");
+        }
+        check(6, Reason::PoolWait, Bound::None, true);
+        check(7, Reason::PoolWait, Bound::None, false);
+        check(7, Reason::PoolTimeout, Bound::Min, true);
+        check(7, Reason::Balanced, Bound::Min, false);
+        check(6, Reason::PoolResized, Bound::None, false);
+        check(6, Reason::Throughput, Bound::Throughput, false);
+        check(8, Reason::Probe, Bound::None, false);
+    }
 }

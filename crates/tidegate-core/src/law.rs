@@ -54,6 +54,14 @@ pub trait ControlLaw: Debug + Send + 'static {
         false
     }
 
+    /// Whether a recovery epoch lasts at `now`: work that was let in before the last decrease may still fail for what is past.
+    ///
+    /// Nothing is lent for retries meanwhile. A law that has no epochs says no.
+    fn is_recovering(&self, now: Timestamp) -> bool {
+        let _ = now;
+        false
+    }
+
     /// Whether further ticks without any traffic would change nothing, so that the driver may sleep.
     fn is_settled(&self) -> bool {
         true

@@ -17,8 +17,9 @@ use crate::history::History;
 use crate::limiter::{Outcomes, Shared};
 use crate::live::Live;
 use crate::occupancy::Clock;
+use crate::retry::Retries;
 use crate::telemetry::Telemetry;
-use crate::{BuildError, LawSettings, Limiter, Mode, PoolProbe, Settings, SojournSettings};
+use crate::{BuildError, LawSettings, Limiter, Mode, PoolProbe, RetrySettings, Settings, SojournSettings};
 
 /// Makes a [`Limiter`] from [`Settings`], a name and a pool. Nothing but `pool` need be set.
 #[must_use = "a builder does nothing until it is built"]
@@ -180,6 +181,12 @@ impl LimiterBuilder {
         self
     }
 
+    /// How many retries the limiter lends; see [`RetrySettings`]. Default: for a tenth of what succeeds, and 3 in 10 s.
+    pub fn retry(mut self, settings: RetrySettings) -> Self {
+        self.settings.retry = settings;
+        self
+    }
+
     /// Builds the limiter and starts its driver on the current tokio runtime, whose timers must be enabled.
     ///
     /// If the driver ends before the limiter, because the runtime is shut down or the law or the probe panics, the limit stays
@@ -221,6 +228,7 @@ impl LimiterBuilder {
         let (mode, tick, queue_spans) = (settings.mode, settings.tick, settings.queue.spans);
         let shared = Arc::new(Shared {
             start: Instant::now(),
+            retries: Retries::new(settings.retry.terms()),
             gate: Gate::timed_by(law.limit().clamp(1, MAX_LIMIT), settings.queue.config(), clock),
             live: Live::new(settings, pool.clone(), constants),
             telemetry: Telemetry::new(&name, pool.as_deref()),

@@ -15,7 +15,7 @@ use crate::limiter::Shared;
 use crate::occupancy::Occupied;
 use crate::pace::Pace;
 use crate::telemetry::{Standing, Telling, Tick};
-use crate::{Mode, PoolProbe};
+use crate::{Mode, PoolProbe, RetryDenied};
 
 /// Looks at the brake and at idle reservations this often per tick of the law.
 const LOOKS_PER_TICK: u32 = 4;
@@ -30,6 +30,8 @@ pub(crate) struct Driver {
     mode: Mode,
     /// Whether the brake is on, as far as anybody was told.
     is_braking: bool,
+    /// Whether the law's last word was to give way to an overload; a round that is open says nothing else.
+    is_giving_way: bool,
     tick: Duration,
     seen: Seen,
     telling: Telling,
@@ -87,6 +89,7 @@ impl Driver {
             is_frozen: false,
             mode,
             is_braking: false,
+            is_giving_way: false,
             tick,
             seen,
             telling: Telling::default(),
@@ -145,6 +148,7 @@ impl Driver {
             }
         }
         shared.gate.look(nanos(now.since_start()));
+        shared.retries.look(now, self.retries_denied(now));
         true
     }
 
@@ -180,13 +184,37 @@ impl Driver {
             shared.history.lock().note(DecisionRecord { at: now, decision });
         }
         shared.telemetry.tick(now, &tick, &shared.gate.peek(), &decision, &mut self.telling);
+        let may_lend = self.note_retries(&shared, now, &tick, &decision);
         let is_quiet = observation.queued == 0 || observation.is_closed;
-        let may_sleep = observation.in_flight == 0 && is_quiet && (self.is_frozen || self.law.is_settled());
+        let may_sleep =
+            observation.in_flight == 0 && is_quiet && may_lend && (self.is_frozen || self.law.is_settled());
         Some(Ticked {
             #[cfg(feature = "test-util")]
             decision,
             may_sleep,
         })
+    }
+
+    /// Deposits what succeeded, if retries are lent just now.
+    fn note_retries(&mut self, shared: &Shared, now: Timestamp, tick: &Tick, decision: &Decision) -> bool {
+        if decision.reason != Reason::RoundOpen {
+            self.is_giving_way = decision.is_relief();
+        }
+        let denied = self.retries_denied(now);
+        shared.retries.look(now, denied);
+        shared.retries.deposit(tick.successes());
+        denied.is_none()
+    }
+
+    /// Why no retries are lent, the gravest reason first.
+    fn retries_denied(&self, now: Timestamp) -> Option<RetryDenied> {
+        if self.is_braking {
+            Some(RetryDenied::Braked)
+        } else if self.is_giving_way {
+            Some(RetryDenied::Shrinking)
+        } else {
+            self.law.is_recovering(now).then_some(RetryDenied::Recovering)
+        }
     }
 
     /// What holds beside the law, and what shadow mode has let through since the previous tick.
@@ -320,6 +348,8 @@ impl Drop for Driver {
             shared.live.undriven();
             shared.gate.undriven();
             shared.telemetry.driver_ended();
+            // What is left may be spent; nobody deposits any more.
+            shared.retries.look(Timestamp::default(), None);
         }
     }
 }

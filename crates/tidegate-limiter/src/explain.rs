@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tidegate_core::{Bound, Decision, Timestamp};
 
-use crate::{Limiter, Mode, Snapshot};
+use crate::{Limiter, Mode, RetryDenied, Snapshot};
 
 /// How many changes the text has; the data has all that are remembered.
 const CHANGES_SHOWN: usize = 8;
@@ -29,6 +29,8 @@ pub struct Explanation {
     pub bound: Bound,
     /// Whether the driver is there to move the limit: not once the law or the probe panicked, or the runtime was shut down.
     pub is_driven: bool,
+    /// Why no retries are lent whatever succeeds, if somebody has asked for one before.
+    pub retries_denied: Option<RetryDenied>,
     /// The law's last word, whether or not it moved the limit; `None` before the first. While a round is open it is the one
     /// before that.
     pub latest: Option<DatedDecision>,
@@ -79,6 +81,7 @@ impl Limiter {
             snapshot,
             bound: history.bound(),
             is_driven: shared.live.is_driven(),
+            retries_denied: shared.retries.hold(),
             latest: history.latest().map(dated),
             changes: history.changes().rev().map(dated).collect(),
         }
@@ -132,6 +135,9 @@ impl Explanation {
                  {would_have_refused} been refused, {} in all",
                 humantime::format_duration(waited)
             )?;
+        }
+        if let Some(reason) = self.retries_denied {
+            write!(f, "; {reason}")?;
         }
         if self.snapshot.is_frozen {
             f.write_str("; frozen, the law does not move the limit")?;

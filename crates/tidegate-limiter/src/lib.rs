@@ -8,7 +8,7 @@
 //! # Reading order
 //!
 //! [`Limiter`], [`LimiterBuilder`] and [`Settings`] (what you hold), [`Permit`] (what you get), [`Class`] (whose turn it is) and
-//! [`Overloaded`] (why not), [`PoolProbe`] (where the evidence comes from), [`Reservation`] and [`Room`] (only for those
+//! [`Overloaded`] (why not), [`RetryBudget`] (whether to try again), [`PoolProbe`] (where the evidence comes from), [`Reservation`] and [`Room`] (only for those
 //! who implement a `poll_ready`).
 //!
 //! # Features
@@ -42,6 +42,7 @@ mod permit;
 mod pool_meter;
 mod probe;
 mod reservation;
+mod retry;
 mod room;
 mod settings;
 mod snapshot;
@@ -65,6 +66,7 @@ pub use permit::{Permit, Work};
 pub use pool_meter::{PoolMeter, PoolUse, PoolWait};
 pub use probe::PoolProbe;
 pub use reservation::Reservation;
+pub use retry::{RetryBudget, RetryDenied};
 pub use room::Room;
-pub use settings::{LawSettings, Mode, QueueSettings, Settings, SojournSettings};
+pub use settings::{LawSettings, Mode, QueueSettings, RetrySettings, Settings, SojournSettings};
 pub use snapshot::Snapshot;

@@ -13,6 +13,7 @@ use crate::flow::poll_as_call;
 use crate::gate::{Gate, Hold};
 use crate::history::{DecisionRecord, History};
 use crate::live::Live;
+use crate::retry::Retries;
 use crate::telemetry::Telemetry;
 use crate::{Acquire, Class, Drain, LimiterBuilder, Overloaded, Permit, Snapshot};
 
@@ -45,6 +46,7 @@ pub(crate) struct Shared {
     pub(crate) gate: Gate,
     pub(crate) live: Live,
     pub(crate) outcomes: Outcomes,
+    pub(crate) retries: Retries,
     pub(crate) telemetry: Telemetry,
     pub(crate) history: Mutex<History>,
 }
@@ -238,6 +240,7 @@ impl Limiter {
             would_have_queued: seen.would_have.waited,
             would_have_refused: seen.would_have.refused,
             would_have_waited: self.shared.live.would_have_waited(),
+            retries: self.shared.retries.balance(),
         }
     }
 

@@ -264,12 +264,13 @@ impl Limiter {
             }
             applied = Some(wishes.version);
             let (queue, mode) = (wishes.settings.queue.config(), wishes.settings.mode);
-            let queue_spans = wishes.settings.queue.spans;
+            let (queue_spans, retry) = (wishes.settings.queue.spans, wishes.settings.retry.terms());
             drop(wishes);
             let now = Instant::now().saturating_duration_since(self.shared().start);
             gate.set_queue(queue, nanos(now));
             gate.set_shadow(mode == Mode::Shadow);
             self.shared().telemetry.set_queue_spans(queue_spans);
+            self.shared().retries.set_terms(retry);
         }
     }
 }

@@ -4,9 +4,11 @@ mod law;
 mod queue;
 #[cfg(feature = "schema")]
 mod read;
+mod retry;
 
 pub use law::LawSettings;
 pub use queue::{QueueSettings, SojournSettings};
+pub use retry::RetrySettings;
 
 use std::time::Duration;
 
@@ -58,6 +60,8 @@ pub struct Settings {
     pub tick: Duration,
     /// The bounded queue, in which calls with a class wait.
     pub queue: QueueSettings,
+    /// The retries that the limiter lends; see [`RetryBudget`](crate::RetryBudget).
+    pub retry: RetrySettings,
 }
 
 impl Default for Settings {
@@ -67,6 +71,7 @@ impl Default for Settings {
             mode: Mode::default(),
             tick: Duration::from_millis(100),
             queue: QueueSettings::default(),
+            retry: RetrySettings::default(),
         }
     }
 }
@@ -104,6 +109,7 @@ impl Settings {
             format_args!("{TICK_MIN:?} to {TICK_MAX:?}"),
         );
         checks.include("queue", self.queue.check());
+        checks.include("retry", self.retry.check());
         checks.finish(())
     }
 }

@@ -34,6 +34,8 @@ pub struct Snapshot {
     pub would_have_refused: u64,
     /// How long calls would have waited, all together: the calls beyond the limit at each look of the driver, over time.
     pub would_have_waited: Duration,
+    /// Retries that would be lent now; see [`RetryBudget::balance`](crate::RetryBudget::balance).
+    pub retries: u32,
 }
 
 impl Snapshot {

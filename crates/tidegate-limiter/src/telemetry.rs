@@ -14,6 +14,7 @@ use self::handles::Handles;
 pub(crate) use self::late::Late;
 use crate::episodes::{Change, Episode, Episodes, Signs};
 use crate::gate::Observation;
+use crate::retry::Answer;
 use crate::{OverloadReason, PoolProbe};
 
 /// What one tick of the driver counted.
@@ -24,6 +25,13 @@ pub(crate) struct Tick {
     pub(crate) admitted: u64,
     pub(crate) ignored: u64,
     pub(crate) standing: Standing,
+}
+
+impl Tick {
+    /// Permits that came back with a success: those that did not come back otherwise.
+    pub(crate) const fn successes(&self) -> u64 {
+        self.demand.completed.saturating_sub(self.demand.overloads.saturating_add(self.ignored))
+    }
 }
 
 /// What the driver makes of the law's word, and what it would have made of calls that shadow mode let through since the
@@ -91,6 +99,11 @@ impl Telemetry {
         self.handles().refused(reason);
     }
 
+    /// Somebody wanted to retry.
+    pub(crate) fn retried(&self, answer: Answer) {
+        self.handles().retried(answer);
+    }
+
     pub(crate) fn brake(&self, on: bool) {
         self.handles().braked.set(u8::from(on));
         let limiter = &*self.limiter;
@@ -137,7 +150,7 @@ impl Telemetry {
         handles.admitted.increment(tick.admitted);
         handles.overload.increment(demand.overloads);
         handles.ignored.increment(tick.ignored);
-        handles.success.increment(demand.completed.saturating_sub(demand.overloads + tick.ignored));
+        handles.success.increment(tick.successes());
         if let (Some(gauges), Some(pool)) = (&handles.pool, &tick.pool) {
             gauges.set(pool);
         }

@@ -66,8 +66,8 @@ pub use tidegate_core::{
 pub use tidegate_limiter::{
     Acquire, BuildError, Claim, Class, DatedDecision, DecisionRecord, Drain, Explanation, Key, LawSettings,
     Limiter, LimiterBuilder, Mode, OverloadReason, Overloaded, Permit, PoolMeter, PoolProbe, PoolUse,
-    PoolWait, Priority, QueueSettings, Reservation, Room, Settings, Snapshot, SojournSettings, Work,
-    poll_as_call,
+    PoolWait, Priority, QueueSettings, Reservation, RetryBudget, RetryDenied, RetrySettings, Room, Settings,
+    Snapshot, SojournSettings, Work, poll_as_call,
 };
 #[cfg(feature = "sqlx")]
 pub use tidegate_sqlx::{

@@ -84,6 +84,10 @@ impl ControlLaw for Aimd {
         self.calls.set_from_outside(now, limit);
     }
 
+    fn is_recovering(&self, now: Timestamp) -> bool {
+        self.calls.is_recovering(now)
+    }
+
     fn wants_latency(&self) -> bool {
         self.config.latency_target.is_some()
     }

@@ -104,6 +104,10 @@ impl Calls {
         }
     }
 
+    pub(super) fn is_recovering(&self, now: Timestamp) -> bool {
+        self.watch.is_epoch(now)
+    }
+
     /// The figure a decrease starts from: the limit, or what was really out if that was less.
     fn proven(&self, demand: &Demand) -> f64 {
         let out = self.round.peak().max(demand.in_flight_peak).max(demand.in_flight);

@@ -121,6 +121,10 @@ impl ControlLaw for Gradient2 {
         self.baseline.good();
     }
 
+    fn is_recovering(&self, now: Timestamp) -> bool {
+        self.calls.is_recovering(now)
+    }
+
     fn wants_latency(&self) -> bool {
         true
     }

@@ -528,6 +528,10 @@ impl ControlLaw for PoolAimd {
         pool.oldest_pending > allowed
     }
 
+    fn is_recovering(&self, now: Timestamp) -> bool {
+        now < self.epoch_end.max(self.patience_end)
+    }
+
     fn is_settled(&self) -> bool {
         self.raw_limit <= self.rest_limit()
     }

@@ -126,6 +126,10 @@ impl ControlLaw for Vegas {
         self.baseline.good();
     }
 
+    fn is_recovering(&self, now: Timestamp) -> bool {
+        self.calls.is_recovering(now)
+    }
+
     fn wants_latency(&self) -> bool {
         true
     }

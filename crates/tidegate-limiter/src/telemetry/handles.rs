@@ -4,9 +4,10 @@ use metrics::{
 };
 use tidegate_core::{Outcome, PoolEvidence, Reason};
 
-use crate::OverloadReason;
 use crate::episodes::Episode;
 use crate::pool_meter::POOL_NAME;
+use crate::retry::Answer;
+use crate::{OverloadReason, RetryDenied};
 
 const LIMIT: &str = "tidegate_limit";
 const SUGGESTED: &str = "tidegate_suggested_limit";
@@ -21,6 +22,7 @@ const EPISODE: &str = "tidegate_episode";
 const QUEUE_WAIT: &str = "tidegate_queue_wait_seconds";
 const ADMITTED: &str = "tidegate_admitted_total";
 const REFUSED: &str = "tidegate_refused_total";
+const RETRIES: &str = "tidegate_retries_total";
 const OUTCOMES: &str = "tidegate_outcomes_total";
 const DECISIONS: &str = "tidegate_decisions_total";
 const WOULD_QUEUE: &str = "tidegate_would_queue_total";
@@ -57,6 +59,9 @@ pub(crate) struct Handles {
     pub(super) pool: Option<PoolGauges>,
     decisions: Vec<(Reason, Counter)>,
     refused: Vec<(OverloadReason, Counter)>,
+    lent: Counter,
+    would_deny: Counter,
+    denied: Vec<(RetryDenied, Counter)>,
     episodes: Vec<(Episode, Gauge)>,
 }
 
@@ -72,6 +77,7 @@ impl Handles {
         let refusal = |reason: OverloadReason| {
             (reason, counter!(REFUSED, LIMITER_LABEL => name(), "reason" => reason.as_str()))
         };
+        let retry = |outcome: &'static str| counter!(RETRIES, LIMITER_LABEL => name(), "outcome" => outcome);
         let episode = |episode: Episode| {
             (episode, gauge!(EPISODE, LIMITER_LABEL => name(), "episode" => episode.as_str()))
         };
@@ -96,6 +102,9 @@ impl Handles {
             pool: pool.map(PoolGauges::new),
             decisions: Reason::ALL.into_iter().map(decision).collect(),
             refused: OverloadReason::ALL.into_iter().map(refusal).collect(),
+            lent: retry("lent"),
+            would_deny: retry("would_deny"),
+            denied: RetryDenied::ALL.into_iter().map(|reason| (reason, retry(reason.as_str()))).collect(),
             episodes: Episode::ALL.into_iter().map(episode).collect(),
         }
     }
@@ -109,6 +118,18 @@ impl Handles {
     pub(super) fn refused(&self, reason: OverloadReason) {
         if let Some((_, counter)) = self.refused.iter().find(|(other, _)| *other == reason) {
             counter.increment(1);
+        }
+    }
+
+    pub(super) fn retried(&self, answer: Answer) {
+        match answer {
+            Answer::Lent => self.lent.increment(1),
+            Answer::WouldDeny => self.would_deny.increment(1),
+            Answer::Denied(reason) => {
+                if let Some((_, counter)) = self.denied.iter().find(|(other, _)| *other == reason) {
+                    counter.increment(1);
+                }
+            }
         }
     }
 
@@ -171,6 +192,7 @@ fn describe() {
     );
     describe_counter!(ADMITTED, Unit::Count, "Permits given.");
     describe_counter!(REFUSED, Unit::Count, "Calls that were refused, by reason.");
+    describe_counter!(RETRIES, Unit::Count, "Retries that were asked for, by what was said.");
     describe_counter!(OUTCOMES, Unit::Count, "Permits that came back, by outcome.");
     describe_counter!(DECISIONS, Unit::Count, "Changes of the limit, by reason.");
     describe_counter!(WOULD_QUEUE, Unit::Count, "Calls that shadow mode let through and would have waited.");

@@ -18,6 +18,7 @@ mod manual;
 mod outcomes;
 mod priority;
 mod replay;
+mod retries;
 mod settings;
 mod shadow;
 mod shrink;

@@ -52,7 +52,7 @@ fn every_fault_of_every_kind_is_named_at_once() {
             "queue.sojourn.x is unknown, allowed is interval or target",
             "queue.sojourn.interval is missing, allowed is a time with its unit, such as \"100ms\"",
             "tick is 100, allowed is a time with its unit, such as \"100ms\"",
-            "tock is unknown, allowed is law, mode, queue or tick",
+            "tock is unknown, allowed is law, mode, queue, retry or tick",
             "law.initial_limit is 0, allowed is 1 (min_limit) to 1048575 (max_limit)",
         ],
     );

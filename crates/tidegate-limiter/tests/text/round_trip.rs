@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use tidegate_core::{AimdConfig, Gradient2Config, PoolAimdConfig, VegasConfig};
-use tidegate_limiter::{LawSettings, Mode, QueueSettings, Settings, SojournSettings};
+use tidegate_limiter::{LawSettings, Mode, QueueSettings, RetrySettings, Settings, SojournSettings};
 
 fn time() -> impl Strategy<Value = Duration> {
     prop_oneof![
@@ -72,15 +72,22 @@ prop_compose! {
     }
 }
 
+fn retry() -> impl Strategy<Value = RetrySettings> {
+    (0..200_u32, any::<u32>(), time())
+        .prop_map(|(share, reserve, window)| RetrySettings::new(f64::from(share) / 64.0, reserve, window))
+}
+
 prop_compose! {
     pub(crate) fn settings()(
         law in law(),
         mode in prop_oneof![Just(Mode::Enforce), Just(Mode::Shadow)],
         tick in time(),
         queue in queue(),
+        retry in retry(),
     ) -> Settings {
         let mut settings = Settings::default();
         (settings.law, settings.mode, settings.tick, settings.queue) = (law, mode, tick, queue);
+        settings.retry = retry;
         settings
     }
 }

@@ -169,3 +169,16 @@ fn callers_whose_patience_was_spent_in_the_queue_show_a_slow_service_too() {
     });
     assert!(decisions.map(|decision| decision.reason).any(|reason| reason == Reason::Abandoned));
 }
+
+#[test]
+fn it_recovers_from_a_decrease_for_losses_until_the_calls_of_before_have_ended() {
+    let mut bench = steady(AimdConfig::default().initial_limit(100));
+    assert!(!bench.law.is_recovering(bench.now()));
+    while bench.full(100, |demand| demand.overloads = demand.completed / 2).reason != Reason::Overload {}
+    let now = bench.now();
+    assert!(bench.law.is_recovering(now));
+    assert!(!bench.law.is_recovering(now + Duration::from_mins(1)), "however little ends");
+    bench.idle_round(100);
+    bench.idle_round(100);
+    assert!(!bench.law.is_recovering(now), "they have ended");
+}

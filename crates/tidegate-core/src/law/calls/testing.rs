@@ -24,6 +24,10 @@ impl<L: ControlLaw> Bench<L> {
         self.law.set_limit(Timestamp::from_millis(self.now_ms), limit);
     }
 
+    pub(in crate::law) const fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.now_ms)
+    }
+
     /// A tick of a second with this demand.
     pub(in crate::law) fn tick(&mut self, demand: Demand) -> Decision {
         self.now_ms += 1_000;

@@ -143,6 +143,11 @@ impl Watch {
         Some(Lost { reason, calls: lost, keep: self.lately.useful(self.usual) })
     }
 
+    /// Whether calls that were let in before the last decrease may still be out.
+    pub(super) fn is_epoch(&self, now: Timestamp) -> bool {
+        self.is_epoch && now < self.epoch_end
+    }
+
     /// Calls that were let in before now cannot cause another decrease.
     pub(super) fn begin_epoch(&mut self, now: Timestamp, demand: &Demand) {
         // Those that began before have the same patience as those that were given up on.

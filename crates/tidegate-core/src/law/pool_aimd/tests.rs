@@ -344,8 +344,11 @@ fn refusals_and_reported_overload_are_losses_too() {
 #[test]
 fn an_epoch_is_a_second_while_the_time_of_a_call_is_unknown() {
     let mut bench = Bench::starting_at(10);
+    assert!(!bench.law.is_recovering(bench.now));
     bench.tick(&lossy(20, 1), 5, Reason::PoolTimeout);
     assert_eq!(bench.tick_after(999, &lossy(20, 1)).to, 5);
+    assert!(bench.law.is_recovering(bench.now));
+    assert!(!bench.law.is_recovering(bench.now + Duration::from_millis(1)));
     assert_eq!(bench.tick_after(1, &lossy(20, 1)).to, 2);
 }
 
