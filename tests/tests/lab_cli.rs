@@ -24,6 +24,7 @@ fn bad_input_gets_one_line_and_exit_code_2_and_leaves_nothing() {
     check_bad_input(&["--workload", "tickets"], "workload");
     check_bad_input(&["--workload", "thrash"], "workload");
     check_bad_input(&["--policy", "magic"], "policy");
+    check_bad_input(&["--queue", "rabbit"], "queue");
     check_bad_input(&["--min-limit", "5", "--max-limit", "4"], "min_limit");
     check_bad_input(&["--json", "missing/run.json"], "json");
     check_bad_input(&["--report", "."], "report");

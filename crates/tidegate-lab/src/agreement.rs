@@ -13,9 +13,10 @@ use crate::faults::Faults;
 use crate::files::OutFile;
 use crate::num::{ratio, round3, to_f64, to_ms};
 use crate::policy::Policy;
+use crate::queue::QueueKind;
 use crate::report::LimitReport;
-use crate::run::{Measured, run};
-use crate::scan::{Bounds, DURATION_MAX, DURATION_MIN, named};
+use crate::run::{self, Measured, run};
+use crate::scan::{DURATION_MAX, DURATION_MIN, named};
 use crate::session::{make, on_database};
 use crate::signals::Quit;
 use crate::simulate::{aside, share_out};
@@ -73,8 +74,9 @@ const SEEDS: [u64; 5] = [1, 2, 3, 4, 5];
 /// As `deep-scan`; or a simulation that fails.
 pub(crate) async fn agreement(args: &AgreementArgs) -> Result<bool, Failure> {
     let mut order = Order::from_args(args)?;
-    let agreement =
-        on_database(&order.target, Quit::default(), async |database| compare(database, &order).await);
+    let agreement = on_database(&order.target, QueueKind::None, Quit::default(), async |database| {
+        compare(database, &order).await
+    });
     let agreement = agreement.await?;
     let said = say(&format!("{}\n{}\n", shown(&agreement), agreement.sentence()));
     if let Some(file) = order.json.take() {
@@ -116,7 +118,8 @@ async fn compare(database: &Database, order: &Order) -> Result<Agreement, Failur
     for workload in &order.workloads {
         say_aside(workload.name);
         let costs = Costs::measure(database, workload).await?;
-        let measured = run(database, workload, Policy::Adaptive, Bounds::default(), None, |_| ()).await?;
+        let measured =
+            run(database, workload, run::Order::of(Policy::Adaptive, QueueKind::None), None, |_| ()).await?;
         workloads.push(Row {
             workload: workload.name,
             costs,

@@ -68,6 +68,12 @@ pub(crate) struct DeepScanArgs {
     /// [default: ticket].
     #[arg(long, value_name = "NAME")]
     pub(crate) workload: Option<String>,
+    /// Where jobs come from: none (the run starts them) or apalis (rows of a queue in the database, which a worker takes; not on
+    /// MySQL and MariaDB) [default: none].
+    ///
+    /// On PostgreSQL the run then makes a database of its own, since apalis has a schema of a fixed name.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) queue: Option<String>,
     /// Jobs at a time; a new one starts when one ends [ticket: 5].
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<String>,

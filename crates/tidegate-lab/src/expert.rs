@@ -158,6 +158,7 @@ mod tests {
 
     use super::*;
     use crate::db::{Database, Target};
+    use crate::queue::QueueKind;
 
     const MS: fn(u64) -> Duration = Duration::from_millis;
 
@@ -170,7 +171,7 @@ mod tests {
             acquire_timeout: MS(500),
             ..Workload::named("ticket").unwrap()
         };
-        let database = Database::connect(&Target::Embedded).await.unwrap();
+        let database = Database::connect(&Target::Embedded, QueueKind::None).await.unwrap();
         database.create(&Target::Embedded).await.unwrap();
         let pools = database.open(&workload).await.unwrap();
         let recorder = Arc::new(Recorder::new(Instant::now(), MS(10_000)));

@@ -50,6 +50,9 @@ pub(crate) fn runner(bench: &Arc<Bench>, gate: &Arc<Gate>) -> JobService {
 
 async fn run_job(bench: &Bench, gate: &Gate, new: NewJob) -> JobEnd {
     let (recorder, workload) = (&bench.recorder, &bench.workload);
+    if new.asked.is_none() {
+        bench.idle().await;
+    }
     let begun = new.asked.unwrap_or_else(Instant::now);
     let experts = if new.is_big { workload.big_job_experts } else { workload.experts };
     let tag = JobTag::new(experts, new.is_big);

@@ -2,7 +2,8 @@
 //! scoreboard of laws in virtual time; and the settings as files have them.
 //!
 //! Reading order: `args` (as typed), `scan` and `plan` (as meant), `session` (the whole of `deep-scan`), `run` (one policy),
-//! `jobs`, `gate` and `expert` (the work, and what stands in front of it), `db` (where it runs), `report`; `simulate`; `settings`.
+//! `jobs`, `gate` and `expert` (the work, and what stands in front of it), `queue` and `db` (where it comes from,
+//! and where it runs), `report`; `simulate`; `settings`.
 
 mod agreement;
 mod args;
@@ -25,6 +26,7 @@ mod plan;
 mod plan_cmd;
 mod policy;
 mod progress;
+mod queue;
 mod recorder;
 mod report;
 mod run;

@@ -8,8 +8,8 @@ use crate::db::Database;
 use crate::failure::Failure;
 use crate::num::{ratio, round3, to_f64};
 use crate::policy::Policy;
-use crate::run::{Glimpse, Measured, run};
-use crate::scan::Bounds;
+use crate::queue::QueueKind;
+use crate::run::{Glimpse, Measured, Order, run};
 use crate::workload::Workload;
 
 /// One fixed limit that was tried.
@@ -41,6 +41,7 @@ const TRIAL_MAX: Duration = Duration::from_secs(6);
 pub(crate) async fn run_best(
     database: &Database,
     workload: &Workload,
+    queue: QueueKind,
     mut step: impl FnMut(Step),
     watch: impl FnMut(Glimpse<'_>),
 ) -> Result<(u32, Vec<Trial>, Measured), Failure> {
@@ -50,22 +51,27 @@ pub(crate) async fn run_best(
     let mut sweep = Vec::new();
     for limit in limits {
         step(Step { limit, number: sweep.len() + 1, of });
-        sweep.push(attempt(database, &workload.lasting(short), limit).await?);
+        sweep.push(attempt(database, &workload.lasting(short), queue, limit).await?);
     }
     let long = (short * 2).min(workload.duration);
     let mut finals = Vec::new();
     for limit in ranked(&sweep).take(FINALISTS) {
         step(Step { limit, number: sweep.len() + finals.len() + 1, of });
-        finals.push(attempt(database, &workload.lasting(long), limit).await?);
+        finals.push(attempt(database, &workload.lasting(long), queue, limit).await?);
     }
     let best = ranked(&finals).next().unwrap_or(workload.pool);
     sweep.extend(finals);
-    let measured = run(database, workload, Policy::Fixed(best), Bounds::default(), None, watch).await?;
+    let measured = run(database, workload, Order::of(Policy::Fixed(best), queue), None, watch).await?;
     Ok((best, sweep, measured))
 }
 
-async fn attempt(database: &Database, workload: &Workload, limit: u32) -> Result<Trial, Failure> {
-    let measured = run(database, workload, Policy::Fixed(limit), Bounds::default(), None, |_| ()).await?;
+async fn attempt(
+    database: &Database,
+    workload: &Workload,
+    queue: QueueKind,
+    limit: u32,
+) -> Result<Trial, Failure> {
+    let measured = run(database, workload, Order::of(Policy::Fixed(limit), queue), None, |_| ()).await?;
     let seconds = measured.duration.as_secs_f64();
     Ok(Trial {
         limit,

@@ -16,10 +16,26 @@ use crate::failure::Failure;
 use crate::gate::{Gate, Shadow};
 use crate::jobs::{job_after_job, runner};
 use crate::policy::Policy;
-use crate::recorder::{Jobs, Recorder, Tally};
+use crate::queue::{QueueKind, Rows, Working, in_tasks};
+use crate::recorder::{self, Recorder, Tally};
 use crate::scan::Bounds;
 use crate::series::{Change, INTERVAL, Point, Sampler};
 use crate::workload::{QueryMode, Workload};
+
+/// Under what a workload runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Order {
+    pub(crate) policy: Policy,
+    pub(crate) bounds: Bounds,
+    pub(crate) queue: QueueKind,
+}
+
+impl Order {
+    /// That policy, free in its limits.
+    pub(crate) fn of(policy: Policy, queue: QueueKind) -> Self {
+        Self { policy, bounds: Bounds::default(), queue }
+    }
+}
 
 /// What a run showed.
 #[derive(Clone, Debug)]
@@ -33,6 +49,8 @@ pub(crate) struct Measured {
     pub(crate) series: Vec<Point>,
     pub(crate) changes: Vec<Change>,
     pub(crate) shadow: Option<Shadow>,
+    /// What became of the queue's rows, if there was a queue.
+    pub(crate) rows: Option<Rows>,
     /// What every expert did, if that was asked for.
     pub(crate) trace: Option<String>,
     /// Mean and coefficient of variation of how long a query held its connection, in milliseconds; likewise.
@@ -45,7 +63,7 @@ pub(crate) struct Glimpse<'a> {
     pub(crate) elapsed: Duration,
     pub(crate) point: Point,
     pub(crate) pool: PoolReading,
-    pub(crate) jobs: Jobs,
+    pub(crate) jobs: recorder::Jobs,
     pub(crate) errors: BTreeMap<ErrorKind, u64>,
     /// Every change of the limit until now.
     pub(crate) changes: &'a [DecisionRecord],
@@ -63,23 +81,16 @@ const DRAIN_MARGIN: Duration = Duration::from_secs(10);
 pub(crate) async fn run(
     database: &Database,
     workload: &Workload,
-    policy: Policy,
-    bounds: Bounds,
+    order: Order,
     calls: Option<Calls>,
     mut watch: impl FnMut(Glimpse<'_>),
 ) -> Result<Measured, Failure> {
     let pools = database.open(workload).await?;
     let recorder = Arc::new(Recorder::new(Instant::now(), workload.duration));
     let bench = Arc::new(Bench { calls, ..Bench::new(pools, workload, &recorder) });
-    let gate = Arc::new(Gate::new(&bench, policy, bounds, false)?);
+    let gate = Arc::new(Gate::new(&bench, order)?);
     let mut sampler = Sampler::new(&bench);
-
-    let mut jobs = JoinSet::new();
-    let service = gate.jobs(runner(&bench, &gate));
-    for slot in 0..workload.jobs_at_once() {
-        let is_big = workload.big_job_experts > 0 && slot == 0;
-        jobs.spawn(job_after_job(Arc::clone(&bench), service.clone(), is_big));
-    }
+    let jobs = Jobs::start(database, &bench, &gate, order.queue).await?;
     let mut ticks = interval_at(Instant::now() + INTERVAL, INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
@@ -100,7 +111,7 @@ pub(crate) async fn run(
     }
     // What is asked for from now on is no part of the run.
     let shadow = gate.shadow();
-    drain(&mut jobs, &recorder, workload).await?;
+    let rows = jobs.end(&recorder, longest_expert(workload) + DRAIN_MARGIN).await?;
     bench.pools.close().await;
     let (series, changes) = sampler.into_parts();
     let use_ms = bench.calls.as_ref().and_then(Calls::use_ms);
@@ -108,24 +119,57 @@ pub(crate) async fn run(
     let (duration, tally) = (workload.duration, recorder.totals());
     let ideal_queries = tally.experts_of_done * u64::from(workload.queries_per_expert());
     let pool = workload.pool;
-    Ok(Measured { duration, pool, ideal_queries, tally, series, changes, shadow, trace, use_ms })
+    Ok(Measured { duration, pool, ideal_queries, tally, series, changes, shadow, rows, trace, use_ms })
 }
 
-/// Follows the jobs that still run to their end; they begin no more experts.
-async fn drain(jobs: &mut JoinSet<()>, recorder: &Recorder, workload: &Workload) -> Result<(), Failure> {
-    let ending = async {
-        while let Some(ended) = jobs.join_next().await {
-            ended.map_err(|err| Failure::work(format_args!("a job broke down: {err}")))?;
+/// The jobs of a run, wherever they come from.
+enum Jobs {
+    /// A task for each job that runs at a time.
+    Slots(JoinSet<()>),
+    Queued(Working),
+}
+
+impl Jobs {
+    async fn start(
+        database: &Database,
+        bench: &Arc<Bench>,
+        gate: &Arc<Gate>,
+        queue: QueueKind,
+    ) -> Result<Self, Failure> {
+        let runner = runner(bench, gate);
+        if queue == QueueKind::Apalis {
+            let service = gate.jobs(in_tasks(runner));
+            return Ok(Self::Queued(database.queue().await?.work(bench, service).await?));
         }
-        Ok(())
-    };
-    match timeout(longest_expert(workload) + DRAIN_MARGIN, ending).await {
-        Ok(ended) => ended,
-        Err(_) => {
-            recorder.jobs_dropped(jobs.len() as u64);
-            jobs.shutdown().await;
-            Ok(())
+        let mut slots = JoinSet::new();
+        let service = gate.jobs(runner);
+        for slot in 0..bench.workload.jobs_at_once() {
+            let is_big = bench.workload.big_job_experts > 0 && slot == 0;
+            slots.spawn(job_after_job(Arc::clone(bench), service.clone(), is_big));
         }
+        Ok(Self::Slots(slots))
+    }
+
+    /// Follows the jobs that still run to their end, at most for that long; they begin no more experts.
+    async fn end(self, recorder: &Recorder, at_most: Duration) -> Result<Option<Rows>, Failure> {
+        let mut slots = match self {
+            Self::Slots(slots) => slots,
+            Self::Queued(working) => return working.end(at_most).await.map(Some),
+        };
+        let ending = async {
+            while let Some(ended) = slots.join_next().await {
+                ended.map_err(|err| Failure::work(format_args!("a job broke down: {err}")))?;
+            }
+            Ok::<_, Failure>(())
+        };
+        match timeout(at_most, ending).await {
+            Ok(ended) => ended?,
+            Err(_) => {
+                recorder.jobs_dropped(slots.len() as u64);
+                slots.shutdown().await;
+            }
+        }
+        Ok(None)
     }
 }
 

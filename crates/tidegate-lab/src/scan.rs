@@ -9,12 +9,14 @@ use crate::files::OutFile;
 use crate::parse;
 use crate::plan::ceiling;
 use crate::policy::Policy;
+use crate::queue::QueueKind;
 use crate::workload::{NAMES, QueryMode, Statements, Workload};
 
 /// A checked order for `deep-scan`.
 #[derive(Debug)]
 pub(crate) struct Scan {
     pub(crate) target: Target,
+    pub(crate) queue: QueueKind,
     pub(crate) workload: Workload,
     pub(crate) policies: Vec<Policy>,
     pub(crate) bounds: Bounds,
@@ -57,6 +59,7 @@ impl Scan {
     pub(crate) fn from_args(args: &DeepScanArgs) -> Result<Self, Faults> {
         let mut faults = Faults::default();
         let target = faults.take(Target::asked(args.database_url.as_deref()));
+        let queue = queue(args, target.as_ref(), &mut faults);
         let policies = faults.take(Policy::list(args.policy.as_deref().unwrap_or(DEFAULT_POLICIES)));
         let named = faults.take(named(args.workload.as_deref().unwrap_or("ticket")));
         // Where the name is wrong the other fields are still worth checking.
@@ -80,12 +83,27 @@ impl Scan {
         match (target, workload, policies) {
             (Some(target), Some(workload), Some(policies)) => {
                 let live = args.live;
-                Ok(Self { target, workload, policies, bounds, live, json, report, trace })
+                Ok(Self { target, queue, workload, policies, bounds, live, json, report, trace })
             }
             // Each of them is missing only with a fault, which was returned above.
             _ => Err(faults),
         }
     }
+}
+
+fn queue(args: &DeepScanArgs, target: Option<&Target>, faults: &mut Faults) -> QueueKind {
+    let Some(name) = &args.queue else { return QueueKind::None };
+    let queue = faults.take(QueueKind::named(name)).unwrap_or_default();
+    if queue == QueueKind::Apalis {
+        let has_backend = !matches!(target, Some(Target::MySql { .. }));
+        faults.require(
+            has_backend,
+            "queue",
+            name,
+            "none on MySQL and MariaDB; apalis on PostgreSQL and SQLite",
+        );
+    }
+    queue
 }
 
 pub(crate) fn named(name: &str) -> Result<Workload, Fault> {

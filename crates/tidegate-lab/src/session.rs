@@ -11,8 +11,9 @@ use crate::machine::Machine;
 use crate::oracle::run_best;
 use crate::policy::Policy;
 use crate::progress::{Display, Progress};
+use crate::queue::QueueKind;
 use crate::report::{Report, RunReport, html, sentence, table};
-use crate::run::{Glimpse, Measured, run};
+use crate::run::{Glimpse, Measured, Order, run};
 use crate::scan::Scan;
 use crate::signals::{Quit, Signals};
 use crate::{say, say_aside};
@@ -26,7 +27,7 @@ pub(crate) async fn deep_scan(args: &DeepScanArgs) -> Result<bool, Failure> {
     let mut scan = Scan::from_args(args)?;
     let quit = Quit::default();
     let work = async |database: &_| measure(database, &scan, &quit).await;
-    let report = on_database(&scan.target, quit.clone(), work).await?;
+    let report = on_database(&scan.target, scan.queue, quit.clone(), work).await?;
     // A standard output that is full does not keep the files from being written.
     let said = say(&format!("{}\n{}\n", table(&report), sentence(&report)));
     if let Some(file) = scan.json.take() {
@@ -50,13 +51,14 @@ pub(crate) async fn deep_scan(args: &DeepScanArgs) -> Result<bool, Failure> {
 /// A database that does not answer, a signal, what the work fails with, or what could not be removed.
 pub(crate) async fn on_database<T>(
     target: &Target,
+    queue: QueueKind,
     quit: Quit,
     work: impl AsyncFnOnce(&Database) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     // From here on a signal is a reason to clean up, not to die.
     let mut signals = Signals::listen(quit)?;
     let database = tokio::select! {
-        connected = Database::connect(target) => connected?,
+        connected = Database::connect(target, queue) => connected?,
         signal = signals.next() => return Err(Failure::Interrupted(signal)),
     };
     let worked = tokio::select! {
@@ -85,7 +87,7 @@ pub(crate) async fn on_database<T>(
 
 async fn measure(database: &Database, scan: &Scan, quit: &Quit) -> Result<Report, Failure> {
     make(database, &scan.target).await?;
-    let mut report = Report::of(&scan.workload, &scan.policies, scan.bounds, Machine::with(database));
+    let mut report = Report::of(scan, Machine::with(database));
     let display = display(scan, database, quit)?;
     for &policy in &scan.policies {
         report.runs.push(measure_policy(database, scan, policy, &display).await?);
@@ -132,13 +134,14 @@ async fn measure_policy(
     let run_report = match policy {
         Policy::Oracle => {
             let (best, sweep, measured) =
-                run_best(database, workload, |step| progress.sweep(step), show).await?;
+                run_best(database, workload, scan.queue, |step| progress.sweep(step), show).await?;
             let report = RunReport::new(policy, &measured).with_sweep(best, sweep);
             beside_a_big_job(database, scan, Policy::Fixed(best), report, &measured).await?
         }
         _ => {
             let calls = scan.trace.as_ref().map(|_| Calls::begin());
-            let measured = run(database, workload, policy, scan.bounds, calls, show).await?;
+            let order = Order { policy, bounds: scan.bounds, queue: scan.queue };
+            let measured = run(database, workload, order, calls, show).await?;
             let report = RunReport::new(policy, &measured);
             beside_a_big_job(database, scan, policy, report, &measured).await?
         }
@@ -156,6 +159,7 @@ async fn beside_a_big_job(
     beside: &Measured,
 ) -> Result<RunReport, Failure> {
     let Some(alone) = scan.workload.without_big_job() else { return Ok(report) };
-    let alone = run(database, &alone, policy, scan.bounds, None, |_| ()).await?;
+    let order = Order { policy, bounds: scan.bounds, queue: scan.queue };
+    let alone = run(database, &alone, order, None, |_| ()).await?;
     Ok(report.with_small_jobs(beside, &alone))
 }

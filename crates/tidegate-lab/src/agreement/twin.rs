@@ -11,8 +11,8 @@ use crate::db::Database;
 use crate::failure::Failure;
 use crate::num::to_ms;
 use crate::policy::Policy;
-use crate::run::run;
-use crate::scan::Bounds;
+use crate::queue::QueueKind;
+use crate::run::{Order, run};
 use crate::workload::{BURST, BURST_PERIOD, QueryMode, SLOWDOWN_FACTOR, Shape, Statements, Workload};
 
 /// What the simulator cannot know of a database.
@@ -44,7 +44,8 @@ impl Costs {
             ..workload.lasting(MEASURED)
         };
         let calls = Some(Calls::begin());
-        let seen = run(database, &plain, Policy::Fixed(experts), Bounds::default(), calls, |_| ()).await?;
+        let seen =
+            run(database, &plain, Order::of(Policy::Fixed(experts), QueueKind::None), calls, |_| ()).await?;
         let (query_ms, query_cv) =
             seen.use_ms.ok_or_else(|| Failure::work("no query came to its end in three seconds"))?;
         let wait = &seen.tally.pool_wait;

@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout};
 pub(crate) use self::target::Target;
 use crate::failure::Failure;
 use crate::faults::Fault;
+use crate::queue::{self, Queue, QueueKind};
 use crate::recorder::Recorder;
 use crate::updates::Update;
 use crate::workload::{Statements, Workload};
@@ -40,12 +41,12 @@ pub(crate) enum Database {
 }
 
 impl Database {
-    /// Connects to see that the database answers; makes nothing on a server.
+    /// Connects to see that the database answers; makes nothing on a server. What is made later has room for that queue.
     ///
     /// # Errors
     ///
     /// A fault of `database_url` with the reason.
-    pub(crate) async fn connect(target: &Target) -> Result<Self, Failure> {
+    pub(crate) async fn connect(target: &Target, queue: QueueKind) -> Result<Self, Failure> {
         let name = format!("tidegate_lab_{:08x}", fastrand::u32(..));
         match target {
             Target::Embedded => Ok(Self::Sqlite(sqlite::Store::temporary().await?)),
@@ -54,7 +55,7 @@ impl Database {
                 store.map(Self::Sqlite).map_err(|reason| unreachable_at(&folder.display(), &reason))
             }
             Target::Postgres { options, shown } => {
-                in_time(postgres::Server::connect(options, name), shown).await.map(Self::Postgres)
+                in_time(postgres::Server::connect(options, name, queue), shown).await.map(Self::Postgres)
             }
             Target::MySql { options, shown } => {
                 in_time(mysql::Server::connect(options, name), shown).await.map(Self::MySql)
@@ -109,6 +110,21 @@ impl Database {
             Self::Postgres(server) => Pools::Postgres(server.open(size, wait)),
             Self::Sqlite(store) => Pools::Sqlite(store.open(size, wait).await?),
         })
+    }
+
+    /// A queue of its own for one run, empty.
+    ///
+    /// # Errors
+    ///
+    /// If apalis cannot make its tables; on MySQL and MariaDB, for which it has no backend.
+    pub(crate) async fn queue(&self) -> Result<Queue, Failure> {
+        let name = format!("run_{:08x}", fastrand::u32(..));
+        let opened = match self {
+            Self::MySql(_) => Err("apalis has no backend for it".into()),
+            Self::Postgres(server) => queue::Postgres::open(server.own(), name).await.map(Queue::Postgres),
+            Self::Sqlite(store) => queue::Sqlite::open(store.options(), name).await.map(Queue::Sqlite),
+        };
+        opened.map_err(|err| Failure::work(format_args!("no queue can be made: {err}")))
     }
 
     /// `mariadb`, `mysql`, `postgres` or `sqlite`.

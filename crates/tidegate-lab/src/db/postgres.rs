@@ -1,4 +1,7 @@
-//! PostgreSQL: a schema of our own, found through the search path.
+//! PostgreSQL: a schema of our own, found through the search path; with a queue, a database of our own.
+//!
+//! apalis keeps its rows in a schema that is called `apalis` in every database. In a database of our own there is no other, and
+//! it is removed with the rest.
 
 use std::time::Duration;
 
@@ -8,16 +11,18 @@ use tidegate::{MeteredConnection, MeteredPool};
 
 use super::Query;
 use crate::failure::Failure;
+use crate::queue::QueueKind;
 use crate::updates::Update;
 
 pub(super) type Pool = MeteredPool<Postgres>;
 pub(super) type Conn = MeteredConnection<Postgres>;
 
-/// A server that answered, and the name of the schema we make there.
+/// A server that answered, and the name of the schema or the database we make there.
 #[derive(Debug)]
 pub(crate) struct Server {
     plain: PgConnectOptions,
-    schema: String,
+    name: String,
+    is_database: bool,
     version: String,
 }
 
@@ -29,53 +34,71 @@ const CREATE_TABLES: &str = "
 ";
 
 impl Server {
-    pub(super) async fn connect(options: &PgConnectOptions, schema: String) -> sqlx::Result<Self> {
+    pub(super) async fn connect(
+        options: &PgConnectOptions,
+        name: String,
+        queue: QueueKind,
+    ) -> sqlx::Result<Self> {
         let plain = options.clone().application_name("tidegate-lab").disable_statement_logging();
         let mut conn = plain.connect().await?;
         let version: String = sqlx::query_scalar("SHOW server_version").fetch_one(&mut conn).await?;
         conn.close().await?;
-        Ok(Self { plain, schema, version })
+        Ok(Self { plain, name, is_database: queue == QueueKind::Apalis, version })
     }
 
     pub(super) async fn create(&self) -> sqlx::Result<()> {
         let mut conn = self.plain.connect().await?;
-        conn.execute(AssertSqlSafe(format!("CREATE SCHEMA {}", self.schema))).await?;
+        // The other template may be in use, which would keep it from being copied.
+        let template = if self.is_database { "TEMPLATE template0" } else { "" };
+        let statement = format!("CREATE {} {} {template}", self.what(), self.name);
+        conn.execute(AssertSqlSafe(statement)).await?;
         conn.close().await?;
-        let mut conn = self.in_schema().connect().await?;
+        let mut conn = self.own().connect().await?;
         sqlx::raw_sql(CREATE_TABLES).execute(&mut conn).await?;
         conn.close().await
     }
 
     pub(super) async fn remove(self) -> Result<(), Failure> {
-        let statement = format!("DROP SCHEMA IF EXISTS {} CASCADE", self.schema);
+        // Also from under a connection that is being closed.
+        let how = if self.is_database { "WITH (FORCE)" } else { "CASCADE" };
+        let (what, name) = (self.what(), &self.name);
+        let statement = format!("DROP {what} IF EXISTS {name} {how}");
         let removed = async {
             let mut conn = self.plain.connect().await?;
             conn.execute(AssertSqlSafe(statement.clone())).await?;
             conn.close().await
         };
         removed.await.map_err(|err: sqlx::Error| {
-            Failure::work(format_args!(
-                "the schema {} is left behind ({err}); {statement} removes it",
-                self.schema
-            ))
+            let what = what.to_lowercase();
+            Failure::work(format_args!("the {what} {name} is left behind ({err}); {statement} removes it"))
         })
     }
 
     pub(super) fn open(&self, size: u32, acquire_timeout: Duration) -> Pool {
         let options = PgPoolOptions::new().max_connections(size).acquire_timeout(acquire_timeout);
-        MeteredPool::new(options.connect_lazy_with(self.in_schema()))
+        MeteredPool::new(options.connect_lazy_with(self.own()))
     }
 
     pub(super) fn place(&self) -> String {
-        format!("the schema {}", self.schema)
+        format!("the {} {}", self.what().to_lowercase(), self.name)
     }
 
     pub(super) fn version(&self) -> &str {
         &self.version
     }
 
-    fn in_schema(&self) -> PgConnectOptions {
-        self.plain.clone().options([("search_path", &self.schema)])
+    /// The way to what is ours.
+    pub(super) fn own(&self) -> PgConnectOptions {
+        let plain = self.plain.clone();
+        if self.is_database {
+            plain.database(&self.name)
+        } else {
+            plain.options([("search_path", &self.name)])
+        }
+    }
+
+    fn what(&self) -> &'static str {
+        if self.is_database { "DATABASE" } else { "SCHEMA" }
     }
 }
 

@@ -107,7 +107,7 @@ impl Store {
             .map_err(|err| Failure::work(format_args!("{} is left behind ({err})", path.display())))
     }
 
-    fn options(&self) -> SqliteConnectOptions {
+    pub(super) fn options(&self) -> SqliteConnectOptions {
         SqliteConnectOptions::new()
             .filename(&self.file)
             .journal_mode(SqliteJournalMode::Wal)

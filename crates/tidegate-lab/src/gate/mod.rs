@@ -18,6 +18,8 @@ use crate::failure::Failure;
 use crate::jobs::JobService;
 use crate::num::round3;
 use crate::policy::Policy;
+use crate::queue::QueueKind;
+use crate::run::Order;
 use crate::scan::Bounds;
 
 /// Runs one expert per call.
@@ -60,18 +62,14 @@ enum Limit {
 }
 
 impl Gate {
-    /// Puts the policy in front of the bench. With `is_queued`, jobs come from a queue, whose worker has to be told how many it
-    /// may run; else there are as many as the workload has.
+    /// Puts the policy in front of the bench. Where jobs come from a queue, its worker has to be told how many it may run; else
+    /// there are as many as the workload has.
     ///
     /// # Errors
     ///
     /// Settings that the limiter refuses.
-    pub(crate) fn new(
-        bench: &Arc<Bench>,
-        policy: Policy,
-        bounds: Bounds,
-        is_queued: bool,
-    ) -> Result<Self, Failure> {
+    pub(crate) fn new(bench: &Arc<Bench>, order: Order) -> Result<Self, Failure> {
+        let Order { policy, bounds, queue } = order;
         let jobs = bench.workload.jobs_at_once();
         let expert = expert(bench);
         let (experts, limit) = match policy {
@@ -96,7 +94,7 @@ impl Gate {
         };
         let tries = bench.workload.tries;
         let retries = (tries > 1).then(|| AtOnce::tries(tries, &bench.recorder));
-        Ok(Self { experts, retries, limit, jobs: is_queued.then_some(jobs) })
+        Ok(Self { experts, retries, limit, jobs: (queue == QueueKind::Apalis).then_some(jobs) })
     }
 
     /// The service for the experts of one job.

@@ -19,11 +19,11 @@ use crate::machine::Machine;
 use crate::num::{ratio, round3, to_f64, to_ms};
 use crate::oracle::Trial;
 use crate::policy::Policy;
+use crate::queue::Rows;
 use crate::recorder::Times;
 use crate::run::Measured;
-use crate::scan::Bounds;
+use crate::scan::Scan;
 use crate::series::{Change, Point};
-use crate::workload::Workload;
 
 /// Everything `--json` writes.
 #[derive(Debug, Serialize)]
@@ -52,6 +52,7 @@ pub(crate) struct WorkloadReport {
     pub(crate) duration_s: f64,
     pub(crate) shape: &'static str,
     pub(crate) statements: &'static str,
+    pub(crate) queue: String,
     pub(crate) policy: Vec<String>,
     pub(crate) min_limit: Option<u32>,
     pub(crate) max_limit: Option<u32>,
@@ -93,6 +94,9 @@ pub(crate) struct RunReport {
     /// Only of a limiter in shadow mode; `limit` and `series` then have the limit that it suggested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) shadow: Option<Shadow>,
+    /// What became of the queue's rows, if there was a queue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) queue: Option<Rows>,
     /// What every expert did, for a file of its own.
     #[serde(skip)]
     pub(crate) trace: Option<String>,
@@ -139,7 +143,8 @@ pub(crate) struct LimitReport {
 
 impl Report {
     /// A report without runs yet.
-    pub(crate) fn of(workload: &Workload, policies: &[Policy], bounds: Bounds, machine: Machine) -> Self {
+    pub(crate) fn of(scan: &Scan, machine: Machine) -> Self {
+        let Scan { workload, policies, bounds, queue, .. } = scan;
         let workload = WorkloadReport {
             name: workload.name,
             jobs: workload.jobs,
@@ -156,6 +161,7 @@ impl Report {
             duration_s: round3(workload.duration.as_secs_f64()),
             shape: workload.shape.as_str(),
             statements: workload.statements.as_str(),
+            queue: queue.to_string(),
             policy: policies.iter().map(ToString::to_string).collect(),
             min_limit: bounds.min,
             max_limit: bounds.max,
@@ -214,6 +220,7 @@ impl RunReport {
             series: measured.series.clone(),
             decisions: measured.changes.clone(),
             shadow: measured.shadow,
+            queue: measured.rows,
             trace: measured.trace.clone(),
             oracle_limit: None,
             oracle_sweep: None,

@@ -1,4 +1,5 @@
 use super::*;
+use crate::args::DeepScanArgs;
 use crate::error_kind::ErrorKind;
 use crate::recorder::Tally;
 
@@ -45,6 +46,7 @@ fn measured(limit: Option<u32>, pool_timeouts: u64) -> Measured {
         series,
         changes,
         shadow: None,
+        rows: None,
         trace: None,
         use_ms: None,
     }
@@ -52,8 +54,8 @@ fn measured(limit: Option<u32>, pool_timeouts: u64) -> Measured {
 
 /// A report of `none` with nine pool timeouts and of `adaptive`, with the oracle if asked.
 fn report(with_oracle: bool, adaptive_timeouts: u64) -> Report {
-    let policies = [Policy::None, Policy::Adaptive];
-    let workload = Workload::named("ticket").unwrap();
+    let args = DeepScanArgs { policy: Some("none,adaptive".to_owned()), ..DeepScanArgs::default() };
+    let scan = Scan::from_args(&args).unwrap();
     let machine = Machine {
         cores: 2,
         os: "linux",
@@ -61,7 +63,7 @@ fn report(with_oracle: bool, adaptive_timeouts: u64) -> Report {
         database: "sqlite",
         database_version: "3.<b>".to_owned(),
     };
-    let mut report = Report::of(&workload, &policies, Bounds::default(), machine);
+    let mut report = Report::of(&scan, machine);
     report.runs.push(RunReport::new(Policy::None, &measured(None, 9)));
     report.runs.push(RunReport::new(Policy::Adaptive, &measured(Some(10), adaptive_timeouts)));
     if with_oracle {

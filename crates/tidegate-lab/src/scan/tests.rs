@@ -61,6 +61,7 @@ fn options_override_the_named_workload() {
 fn every_bad_field_is_reported_at_once() {
     let args = DeepScanArgs {
         database_url: text("ftp://host/x"),
+        queue: text("rabbit"),
         workload: text("tickets"),
         jobs: text("0"),
         experts: text("NaN"),
@@ -81,6 +82,7 @@ fn every_bad_field_is_reported_at_once() {
     };
     let starts = [
         "database_url is ftp://host/x, allowed is postgres://",
+        "queue is rabbit, allowed is none or apalis",
         "policy is magic, allowed is none, fixed:N",
         "workload is tickets, allowed is ticket, short",
         "jobs is 0, allowed is a whole number from 1 to 10000",
@@ -132,6 +134,23 @@ fn nested_queries_need_two_of_both() {
 fn the_least_limit_of_nested_queries_is_not_above_the_deadlock_free_ceiling() {
     let args = DeepScanArgs { workload: text("nested"), min_limit: text("20"), ..DeepScanArgs::default() };
     check_faults(&args, &["min_limit is 20, allowed is 1 to 19, above which"]);
+}
+
+#[test]
+fn a_queue_needs_a_database_that_it_knows() {
+    let args = |url: &str, queue| DeepScanArgs {
+        database_url: (!url.is_empty()).then(|| url.to_owned()),
+        queue: text(queue),
+        ..DeepScanArgs::default()
+    };
+    let asked = |args: &DeepScanArgs| Scan::from_args(args).unwrap().queue;
+    assert_eq!(asked(&DeepScanArgs::default()), QueueKind::None);
+    assert_eq!(asked(&args("", "apalis")), QueueKind::Apalis);
+    assert_eq!(asked(&args("postgres://localhost/x", "apalis")), QueueKind::Apalis);
+    assert_eq!(asked(&args("mysql://localhost/x", "none")), QueueKind::None);
+    let refused = "queue is apalis, allowed is none on MySQL and MariaDB; apalis on PostgreSQL and SQLite";
+    check_faults(&args("mysql://localhost/x", "apalis"), &[refused]);
+    check_faults(&args("", "bull"), &["queue is bull, allowed is none or apalis"]);
 }
 
 #[test]
