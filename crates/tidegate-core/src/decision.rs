@@ -72,7 +72,7 @@ pub enum Reason {
     NoEvidence,
     /// No connection was free for rounds, and callers queue for them: give way a little.
     NoFreeConnection,
-    /// The server refused connections: shrink hard. Or many calls reported overload: a ceiling at half of what was out.
+    /// The server refused connections: shrink hard. Or many calls reported overload: a ceiling at half of what was out, or less.
     Overload,
     /// The pool's size changed: scale the limit with it.
     PoolResized,

@@ -37,7 +37,7 @@ use crate::{
 /// It decides once per *round* (as many acquires as there were calls in flight), so it moves at the speed of the work:
 ///
 /// - acquires timed out or were refused, or callers gave up on old calls: halve, once per recovery epoch;
-/// - many calls reported overload: a ceiling at half of what was out;
+/// - many calls reported overload: a ceiling at half of what was out, or less where most did;
 /// - `x` above the target in front of a busy pool, for two rounds: shrink by the surplus of waiters, by at most 15%; a wait
 ///   that nears the acquire timeout: at once, and by up to half;
 /// - the limit held work back and the pool has free connections: jump to the limit that would fill it, by Little's law;
@@ -312,7 +312,9 @@ impl PoolAimd {
         // while most that end report overload, it does not matter when they were let in.
         if now >= self.epoch_end && (self.round.has_drained() || self.overloads.dominate()) {
             self.epoch_end = now + self.epoch();
-            self.ceiling.lower(&self.constants, now, self.constants.backoff_min * self.proven(demand));
+            let PoolAimdConstants { backoff_worst, backoff_min, .. } = self.constants;
+            let factor = self.overloads.success_share().max(backoff_worst).min(backoff_min);
+            self.ceiling.lower(&self.constants, now, factor * self.proven(demand));
             self.set(self.raw_limit, demand);
         }
         Some((Reason::Overload, terms))

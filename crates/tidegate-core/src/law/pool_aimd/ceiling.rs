@@ -30,6 +30,8 @@ pub(super) struct Ceiling {
     /// No trial before this moment; and how many times the length of a trial it takes to the next.
     due: Timestamp,
     patience: f64,
+    /// Until this moment calls that a trial of a higher limit let in may still fail.
+    aftermath: Timestamp,
     /// Rounds to let pass unseen: they show what was before.
     skip: u32,
 }
@@ -56,6 +58,7 @@ impl Ceiling {
             above: None,
             due: Timestamp::default(),
             patience: constants.patience,
+            aftermath: Timestamp::default(),
             skip: 0,
         }
     }
@@ -137,7 +140,8 @@ impl Ceiling {
 
     /// Ends a trial, if there is one, without a result: something else has happened.
     pub(super) fn abort(&mut self, constants: &PoolAimdConstants, now: Timestamp) {
-        if self.trial.take().is_some() {
+        if let Some(trial) = self.trial.take() {
+            self.note_end(constants, now, &trial);
             self.wait(constants, now);
         }
         self.suspicion.clear();
@@ -170,8 +174,19 @@ impl Ceiling {
                 self.wait(constants, now);
             }
         }
-        self.trial = None;
+        if let Some(trial) = self.trial.take()
+            && !matches!(verdict, Verdict::Taken(_))
+        {
+            self.note_end(constants, now, &trial);
+        }
         self.is_known() && (self.limit - base).abs() >= 1.0
+    }
+
+    /// What a trial of a higher limit let in may fail when the trial is over.
+    fn note_end(&mut self, constants: &PoolAimdConstants, now: Timestamp, trial: &Trial) {
+        if trial.is_upwards() {
+            self.aftermath = now + Duration::try_from_secs_f64(constants.epoch_max_s).unwrap_or_default();
+        }
     }
 
     /// More gets done with the other limit.
@@ -209,22 +224,24 @@ impl Ceiling {
         (self.below, self.above) = (None, None);
     }
 
-    /// Puts off the next trial by so many times the length of this one, twice as many each time.
+    /// Puts off the next trial by so many times the length of this one, more each time.
     fn wait(&mut self, constants: &PoolAimdConstants, now: Timestamp) {
         // Where calls report overload, a trial that was given up at once costs until those it let in have failed.
         let least = if self.is_for_losses { constants.epoch_max_s } else { 0.0 };
         let seconds = self.patience * now.since(self.began).as_secs_f64().max(least);
         self.due =
             now + Duration::try_from_secs_f64(seconds.min(constants.patience_max_s)).unwrap_or_default();
-        self.patience *= 2.0;
+        self.patience *= if self.is_for_losses { constants.patience_of_losses } else { 2.0 };
     }
 
-    /// Calls reported overload: the ceiling is `half` now, or stays where it was if a trial above it was the reason.
-    pub(super) fn lower(&mut self, constants: &PoolAimdConstants, now: Timestamp, half: f64) {
-        let is_above = self.is_known() && self.trial.as_ref().is_some_and(Trial::is_above);
+    /// Calls reported overload: the ceiling is `limit` now, or stays where it was if a trial above it is the reason, or
+    /// was just before.
+    pub(super) fn lower(&mut self, constants: &PoolAimdConstants, now: Timestamp, limit: f64) {
+        let is_late = now < self.aftermath;
+        let is_above = self.is_known() && (is_late || self.trial.as_ref().is_some_and(Trial::is_above));
         self.abort(constants, now);
         if !is_above {
-            self.move_to(half.floor().max(1.0));
+            self.move_to(limit.floor().max(1.0));
             (self.due, self.patience) = (now, constants.patience);
             self.is_for_losses = true;
         }
@@ -364,9 +381,44 @@ mod tests {
             waits.push(rounds);
         }
         assert!(waits[1..].is_sorted() && waits[3] >= 3 * waits[1], "ever more rarely: {waits:?}");
-        // Outside of a trial the ceiling itself was too high.
-        bench.ceiling.lower(&CONSTANTS(), bench.now, 2.0);
+        // Long after a trial the ceiling itself was too high.
+        bench.ceiling.lower(&CONSTANTS(), bench.now + Duration::from_secs(2), 2.0);
         assert!((bench.ceiling.in_force() - 2.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn calls_that_a_trial_let_in_may_fail_when_it_is_over() {
+        let after = |seconds: f64| {
+            let mut bench = Bench::new(|limit| 100.0 * limit);
+            bench.ceiling.lower(&CONSTANTS(), bench.now, 4.0);
+            while !bench.ceiling.is_trying() {
+                bench.round(20.0);
+            }
+            let tick = Tally { done: 0.0, seconds: 0.1 };
+            assert!(bench.ceiling.give_up(&CONSTANTS(), bench.now, tick));
+            let due = bench.ceiling.due;
+            let late = bench.now + Duration::from_secs_f64(seconds);
+            bench.ceiling.lower(&CONSTANTS(), late, 2.0);
+            (bench.ceiling.limit, bench.ceiling.due == due)
+        };
+        let is = |found: (f64, bool), limit: f64, stays| (found.0 - limit).abs() < 1e-9 && found.1 == stays;
+        assert!(is(after(0.9), 4.0, true), "the ceiling and the pause stay");
+        assert!(is(after(1.1), 2.0, false), "the ceiling itself was too high");
+    }
+
+    #[test]
+    fn calls_that_a_refused_trial_let_in_may_fail_later_too() {
+        let mut bench = Bench::new(|limit| 100.0 * 4.0 / limit);
+        bench.ceiling.lower(&CONSTANTS(), bench.now, 4.0);
+        while !bench.ceiling.is_trying() {
+            bench.round(20.0);
+        }
+        while bench.ceiling.is_trying() {
+            bench.round(20.0);
+        }
+        let limit = bench.ceiling.limit;
+        bench.ceiling.lower(&CONSTANTS(), bench.now + Duration::from_millis(900), 1.0);
+        assert!((bench.ceiling.limit - limit).abs() < 1e-9);
     }
 
     #[test]
@@ -393,6 +445,22 @@ mod tests {
         check(50_000, false, 120_000);
         // Where calls report overload, a trial takes a second at least.
         check(500, true, 3_000);
+    }
+
+    #[test]
+    fn the_pause_grows_faster_where_calls_report_overload() {
+        #[track_caller]
+        fn check(is_for_losses: bool, pauses_s: [u64; 3]) {
+            let mut ceiling = Ceiling { is_for_losses, ..Ceiling::new(&CONSTANTS()) };
+            let now = Timestamp::from_millis(1_000);
+            let found = pauses_s.map(|_| {
+                ceiling.wait(&CONSTANTS(), now);
+                ceiling.due.since(now).as_secs()
+            });
+            assert_eq!(found, pauses_s);
+        }
+        check(false, [3, 6, 12]);
+        check(true, [3, 12, 48]);
     }
 
     #[test]

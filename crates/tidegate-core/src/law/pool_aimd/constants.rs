@@ -50,6 +50,9 @@ constants! {
     keep: 0.75,
     /// The largest decrease, as a factor of the limit.
     backoff_min: 0.5,
+    /// The largest for calls that report overload, where next to all do: to the share of those that do not, and to this at
+    /// most.
+    backoff_worst: 0.2,
     /// The largest decrease for a queue that does not near the timeout: what it wins is small, and who waits may be waiting
     /// for several connections each, so that fewer calls are too many than acquires are.
     backoff_standing: 0.85,
@@ -163,6 +166,8 @@ constants! {
     patience: 3.0,
     /// …up to this.
     patience_max_s: 120.0,
+    /// Where calls report overload it grows by this factor: what a trial let in fails for as long as a deadlock takes to be seen.
+    patience_of_losses: 4.0,
 
     /// Calls that report overload lower the limit when they are this share of those that ended lately: a rare deadlock in a
     /// database that works is none of the limit's business.

@@ -20,6 +20,12 @@ impl Overloads {
         demand.overloads > 0 && self.overloads >= constants.overload_share * self.ended
     }
 
+    /// The share of calls that report none, as far as those show that ended lately: of few it is nearer to a half than theirs,
+    /// by two more of either kind (Agresti and Coull, "Approximate is better than exact", 1998).
+    pub(super) fn success_share(&self) -> f64 {
+        (self.ended - self.overloads + 2.0) / (self.ended + 4.0)
+    }
+
     /// Whether most of the calls that ended lately reported overload.
     pub(super) fn dominate(&self) -> bool {
         2.0 * self.overloads >= self.ended
@@ -56,6 +62,22 @@ mod tests {
     #[test]
     fn calls_that_reported_overload_without_an_end_count_as_ended() {
         check(&[(0, 2)], true);
+    }
+
+    #[test]
+    fn the_share_that_succeeds_is_of_what_ended_lately() {
+        #[track_caller]
+        fn check(completed: u64, reported: u64, share: f64) {
+            let mut overloads = Overloads::default();
+            let demand = Demand { in_flight: 10, completed, overloads: reported, ..Demand::default() };
+            overloads.note(&PoolAimdConstants::default(), &demand);
+            assert!((overloads.success_share() - share).abs() < 1e-9, "{overloads:?}");
+        }
+        check(96, 48, 0.5);
+        check(96, 96, 0.02);
+        // One call proves little.
+        check(1, 1, 0.4);
+        check(0, 0, 0.5);
     }
 
     #[test]

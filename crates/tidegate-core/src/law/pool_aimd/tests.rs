@@ -334,11 +334,17 @@ fn refusals_and_reported_overload_are_losses_too() {
     let refused = busy_but((10, 0, 20, 20), |_, pool| pool.activity.refused = 1);
     Bench::starting_at(10).tick(&refused, 5, Reason::Overload);
     let overload = busy_but((10, 0, 20, 20), |demand, _| demand.overloads = 2);
-    Bench::starting_at(10).tick(&overload, 5, Reason::Overload);
-    // Without a pool there is only the half.
+    // All that ended, but these are two: (0 + 2) / (2 + 4) of 10.
+    Bench::starting_at(10).tick(&overload, 3, Reason::Overload);
+    // The same without a pool.
     let mut alone = overload;
     alone.pool = None;
-    Bench::starting_at(10).tick(&alone, 5, Reason::Overload);
+    Bench::starting_at(10).tick(&alone, 3, Reason::Overload);
+    // Where other calls succeed it is half, and where all of many fail a fifth.
+    let some = busy_but((10, 0, 20, 20), |demand, _| (demand.completed, demand.overloads) = (100, 20));
+    Bench::starting_at(10).tick(&some, 5, Reason::Overload);
+    let all = busy_but((10, 0, 20, 20), |demand, _| demand.overloads = 100);
+    Bench::starting_at(10).tick(&all, 2, Reason::Overload);
 }
 
 #[test]

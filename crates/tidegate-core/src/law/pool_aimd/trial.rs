@@ -135,9 +135,14 @@ impl Trial {
         self.other.limit
     }
 
+    /// Whether it is of a higher limit.
+    pub(super) fn is_upwards(&self) -> bool {
+        self.other.limit > self.base.limit
+    }
+
     /// Whether a higher limit is being tried just now.
     pub(super) fn is_above(&self) -> bool {
-        self.is_other && self.other.limit > self.base.limit
+        self.is_other && self.is_upwards()
     }
 
     /// Counts a tick; whether next to nothing gets done under the other limit.

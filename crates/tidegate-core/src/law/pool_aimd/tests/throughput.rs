@@ -164,7 +164,7 @@ fn overload_of_calls_let_in_before_the_last_cut_is_no_news() {
     }
     // Once hardly any call succeeds, there is no need to wait for those.
     bench.now = bench.now + Duration::from_secs(2);
-    assert_eq!((0..10).map(|_| bench.tick_after(100, &late(10, 10)).to).min(), Some(4));
+    assert_eq!((0..10).map(|_| bench.tick_after(100, &late(10, 10)).to).min(), Some(3));
 }
 
 #[test]
@@ -177,9 +177,9 @@ fn refused_connections_halve_the_limit_itself() {
 
 #[test]
 fn calls_that_hold_several_connections_have_a_ceiling_too() {
-    // ⌊19 / 1⌋ of them is the most without a deadlock, and half of that is what overload leaves.
+    // ⌊19 / 1⌋ of them is the most without a deadlock, and a fifth of that is what overload of all leaves.
     let config = PoolAimdConfig::default().initial_limit(19).connections_per_call(2);
-    let decision = Bench::new(config).tick(&overloaded(19, 19, 19), 9, Reason::Overload);
+    let decision = Bench::new(config).tick(&overloaded(19, 19, 19), 3, Reason::Overload);
     assert_eq!(decision.bound, Bound::Throughput);
 }
 
