@@ -8,6 +8,7 @@
 
 #[cfg(doctest)]
 mod docs;
+pub mod job_queue;
 mod lab;
 mod mariadb;
 mod postgres;
