@@ -60,6 +60,29 @@ pub struct PoolEvidence {
     pub oldest_pending: Duration,
     /// Sums over what happened. From a probe: since the pool was made. In an [`Evidence`]: since the previous tick.
     pub activity: PoolActivity,
+    /// The connection sets, where the pool reserves them. No law looks at them: who waits for one is pending.
+    pub sets: Option<PoolSets>,
+}
+
+/// What stands at the gate of a pool that reserves connection sets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolSets {
+    /// Sets open: calls that have a connection in hand, or are about to, and may ask for more.
+    pub open: u32,
+    /// How many can be open at once, in the best case: ⌊(max − 1) / (connections per call − 1)⌋.
+    pub most: u32,
+    /// Our callers that wait in front of the pool: for a set, or for a connection that no set needs.
+    /// They are [pending](PoolEvidence::pending), too.
+    pub waiting: u32,
+}
+
+impl PoolSets {
+    /// So many sets open, of at most so many, and so many callers that wait for one.
+    #[must_use]
+    pub const fn new(open: u32, most: u32, waiting: u32) -> Self {
+        Self { open, most, waiting }
+    }
 }
 
 /// A pool's size figures at one moment.

@@ -45,7 +45,7 @@ mod time;
 pub use decision::{Bound, Decision, Reason, Terms};
 pub use error::{ConfigChecks, ConfigError, ConfigFault};
 pub use error_chain::error_chain;
-pub use evidence::{Demand, Evidence, PoolActivity, PoolEvidence, PoolReading};
+pub use evidence::{Demand, Evidence, PoolActivity, PoolEvidence, PoolReading, PoolSets};
 #[doc(hidden)]
 pub use law::PoolAimdConstants;
 pub use law::{

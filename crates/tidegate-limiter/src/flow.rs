@@ -30,7 +30,18 @@ impl Flow {
         }
     }
 
-    /// All that are running, one within the other, up to the task.
+    /// All that are running, the outermost first.
+    pub(crate) fn all_current() -> Vec<Self> {
+        let mut flows: Vec<Self> = try_id().map(Self::Task).into_iter().collect();
+        let call = CALL.get();
+        if call != 0 {
+            let outer = OUTER.try_with(|outer| outer.borrow().clone()).unwrap_or_default();
+            flows.extend(outer.into_iter().chain([call]).map(Self::Call));
+        }
+        flows
+    }
+
+    /// Whether one of those that are running is meant; the task is asked for last.
     pub(crate) fn any_current(mut is_meant: impl FnMut(Self) -> bool) -> bool {
         let call = CALL.get();
         if call != 0 {
@@ -120,6 +131,8 @@ mod tests {
             assert_eq!(Flow::current(), Some(Flow::Call(1)));
         });
         assert_eq!(Flow::current(), None);
+        let all = poll_as_call(1, || poll_as_call(2, Flow::all_current));
+        assert_eq!(all, [Flow::Call(1), Flow::Call(2)]);
     }
 
     #[test]
@@ -147,5 +160,7 @@ mod tests {
         assert!(matches!(id, Some(Flow::Task(_))), "{id:?}");
         let seen = tokio::spawn(async { poll_as_call(1, running) }).await.unwrap();
         assert!(matches!(seen[..], [Flow::Call(1), Flow::Task(_)]), "{seen:?}");
+        let all = tokio::spawn(async { poll_as_call(1, Flow::all_current) }).await.unwrap();
+        assert!(matches!(all[..], [Flow::Task(_), Flow::Call(1)]), "{all:?}");
     }
 }

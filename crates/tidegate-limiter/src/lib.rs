@@ -44,6 +44,9 @@ mod probe;
 mod reservation;
 mod retry;
 mod room;
+// For the simulator, which has the same gate in virtual time.
+#[doc(hidden)]
+pub mod sets;
 mod settings;
 mod snapshot;
 mod sync;
@@ -63,7 +66,7 @@ pub use limiter::Limiter;
 pub use manual::{ManualClock, ManualDriver};
 pub use overloaded::{OverloadReason, Overloaded};
 pub use permit::{Permit, Work};
-pub use pool_meter::{PoolMeter, PoolUse, PoolWait};
+pub use pool_meter::{Nested, NestedDenied, PoolMeter, PoolUse, PoolWait};
 pub use probe::PoolProbe;
 pub use reservation::Reservation;
 pub use retry::{RetryBudget, RetryDenied};

@@ -5,27 +5,34 @@
 //! connection is lent.
 //! Both count in their `Drop`, so an acquire that is cancelled, times out or panics is counted like any other.
 
+mod door;
 mod handles;
 mod nested;
+mod policy;
 mod waiting;
 
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
+use std::future::poll_fn;
 use std::panic::Location;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
-use tidegate_core::{PoolActivity, PoolEvidence, PoolReading};
+use tidegate_core::{ConfigError, PoolActivity, PoolEvidence, PoolReading};
 use tokio::time::Instant;
 
+use self::door::{Door, Inside};
 use self::handles::Handles;
 pub(crate) use self::handles::POOL_NAME;
-use self::nested::{Holders, Sites};
+use self::nested::{Held, Holders, Site, Sites};
+pub use self::policy::{Nested, NestedDenied};
 use self::waiting::{Place, Waiting};
 use crate::flow::Flow;
+use crate::sets::{Pass, Ticket};
 use crate::telemetry::Late;
 
 /// Keeps the counts of one pool: who waits for a connection, who holds one, and what became of each acquire.
@@ -57,6 +64,7 @@ pub struct PoolMeter {
 
 struct Shared {
     name: String,
+    nested: Nested,
     counts: Mutex<Counts>,
     /// Touched by nested acquires alone.
     sites: Mutex<Sites>,
@@ -65,7 +73,10 @@ struct Shared {
 
 #[derive(Default)]
 struct Counts {
+    /// Those that wait in the pool.
     waiting: Waiting,
+    /// Those that wait in front of it, if it reserves connection sets.
+    door: Option<Door>,
     /// Connections lent out whose return will be seen.
     held: u32,
     /// Who has those of them that are in the hands of the caller's code.
@@ -93,9 +104,81 @@ impl Counts {
         // Two threads may come to the lock in the other order than they read the clock in.
         self.integrated = Some(now.max(since));
         let span = now.saturating_duration_since(since);
-        let (pending, held) = (self.waiting.len(), self.held());
+        let (pending, held) = (self.pending(), self.held());
         self.activity.pending_time += span * pending;
         self.activity.held_time += span * held;
+    }
+
+    fn pending(&self) -> u32 {
+        self.waiting.len() + self.door.as_ref().map_or(0, Door::waiting)
+    }
+
+    /// When the oldest of those in line began: in front of the pool, or in it.
+    fn oldest(&self) -> Option<Instant> {
+        let at_door = self.door.as_ref().and_then(Door::oldest);
+        let in_pool = self.waiting.oldest_after(self.served);
+        at_door.into_iter().chain(in_pool).min()
+    }
+
+    /// Somebody within `flows` asks for a connection.
+    fn enter(&mut self, flows: &[Flow], in_hand: bool, started: Instant, pool_max: u32) -> Stand {
+        let asked = self.door.as_mut().map(|door| {
+            if pool_max > 0 {
+                door.sets.resize(pool_max);
+            }
+            (door.sets.ask(flows, in_hand), door)
+        });
+        match asked {
+            Some((Err(ticket), door)) => {
+                door.wait(ticket, started);
+                Stand::InLine(ticket)
+            }
+            Some((Ok(pass), _)) => Stand::Inside(Some(pass), self.waiting.push(started)),
+            None => Stand::Inside(None, self.waiting.push(started)),
+        }
+    }
+
+    /// An acquire ends; its pass, and since when it was inside, if it was.
+    fn leave(&mut self, stand: Stand, since: Instant) -> Left {
+        let (inside, waker) = match (stand, &mut self.door) {
+            (Stand::Inside(pass, place), _) => {
+                self.waiting.remove(place);
+                return Left { pass, since: Some(since), waker: None };
+            }
+            (Stand::InLine(ticket), Some(door)) => door.leave(ticket),
+            _ => (None, None),
+        };
+        match inside {
+            Some(Inside { pass, place, since }) => {
+                self.waiting.remove(place);
+                Left { pass: Some(pass), since: Some(since), waker }
+            }
+            None => Left { pass: None, since: None, waker },
+        }
+    }
+
+    /// Gives back a pass, if there is one; those to be woken after the lock is released.
+    fn give_back(&mut self, pass: Option<Pass<Flow>>, now: Instant) -> Vec<Waker> {
+        let Some(door) = &mut self.door else { return Vec::new() };
+        if let Some(pass) = pass {
+            door.sets.end(pass);
+        }
+        door.let_in(&mut self.waiting, now)
+    }
+}
+
+/// What somebody who leaves had.
+struct Left {
+    pass: Option<Pass<Flow>>,
+    since: Option<Instant>,
+    /// Foreign code, to be dropped after the lock is released.
+    waker: Option<Waker>,
+}
+
+/// Wakers are foreign code, so they are called after the lock is released.
+fn wake(woken: Vec<Waker>) {
+    for waker in woken {
+        waker.wake();
     }
 }
 
@@ -107,16 +190,30 @@ impl Shared {
 
     /// A call that holds a connection asks for another.
     #[cold]
-    fn nested(&self, site: Option<&'static Location<'static>>, now: Instant) {
+    fn nested(&self, site: Site, held: Held, now: Instant) {
         self.handles().nested.increment(1);
+        let what = match self.nested {
+            Nested::Warn => {
+                "a call that holds a connection asks for another one: once every connection is held by such calls, none can \
+                 go on; give the first one back before, or say how many a call holds: to the pool, which then reserves \
+                 sets of them, or with connections_per_call to the limiter"
+            }
+            Nested::Deny => "a call that holds a connection asked for another one, and was refused",
+            Nested::Reserve { connections_per_call } if held.connections < connections_per_call => return,
+            Nested::Reserve { .. } => {
+                "a call asks for more connections than the pool reserves for one: once every connection is held by such \
+                 calls, none can go on; reserve as many as a call holds at most"
+            }
+        };
         let is_news = self.sites.lock().is_news(site, now);
         if is_news {
             tracing::warn!(
                 target: "tidegate::nested",
                 pool = &*self.name,
                 at = site.map(tracing::field::display),
-                "a call that holds a connection asks for another one: once every connection is held by such calls, none can \
-                 go on; give the first one back before, or say with connections_per_call how many a call holds",
+                held_since = held.since.map(tracing::field::display),
+                held = held.connections,
+                "{what}",
             );
         }
     }
@@ -131,10 +228,33 @@ impl PoolMeter {
     /// A meter at zero, for the pool called `name` in the label `db.client.connection.pool.name`.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
-        let name = name.into();
+        Self::made(name.into(), Nested::Warn, None)
+    }
+
+    /// A meter at zero of a pool of `pool_max` connections, which does something else about nested acquires than to warn.
+    ///
+    /// # Errors
+    ///
+    /// If it is to reserve sets of fewer connections than two, or of more than the pool has.
+    pub fn with_nested(name: impl Into<String>, nested: Nested, pool_max: u32) -> Result<Self, ConfigError> {
+        nested.check(pool_max)?;
+        let door = match nested {
+            Nested::Reserve { connections_per_call } => Some(Door::new(pool_max, connections_per_call)),
+            Nested::Warn | Nested::Deny => None,
+        };
+        Ok(Self::made(name.into(), nested, door))
+    }
+
+    fn made(name: String, nested: Nested, door: Option<Door>) -> Self {
         let handles = Late::new(|| Handles::new(&name));
-        let (counts, sites) = (Mutex::default(), Mutex::default());
-        Self { shared: Arc::new(Shared { name, counts, sites, handles }) }
+        let counts = Mutex::new(Counts { door, ..Counts::default() });
+        Self { shared: Arc::new(Shared { name, nested, counts, sites: Mutex::default(), handles }) }
+    }
+
+    /// What is done about nested acquires.
+    #[must_use]
+    pub fn nested(&self) -> Nested {
+        self.shared.nested
     }
 
     /// The name of the pool.
@@ -153,8 +273,23 @@ impl PoolMeter {
     ///
     /// If the call or task that runs now has a connection [in hand](PoolUse::in_hand), the acquire is nested: it is counted,
     /// and each place is told of in a warning, once while it goes on.
+    ///
+    /// The connection is meant for one statement: if the pool reserves connection sets, it takes none.
     #[must_use = "dropping it at once counts a cancelled acquire"]
     pub fn begin_at(&self, reading: PoolReading, site: Option<&'static Location<'static>>) -> PoolWait {
+        self.start(reading, site, false)
+    }
+
+    /// As [`begin_at`](Self::begin_at), of a connection that will be [in hand](PoolUse::in_hand): the call may ask for more
+    /// meanwhile, so if the pool reserves connection sets, it takes one, or is nested in the set that its call has.
+    #[must_use = "dropping it at once counts a cancelled acquire"]
+    pub fn begin_in_hand(&self, reading: PoolReading, site: Option<&'static Location<'static>>) -> PoolWait {
+        self.start(reading, site, true)
+    }
+
+    fn start(&self, reading: PoolReading, site: Site, in_hand: bool) -> PoolWait {
+        let reserves = matches!(self.shared.nested, Nested::Reserve { .. });
+        let flows = if reserves { Flow::all_current() } else { Vec::new() };
         let started = Instant::now();
         let mut counts = self.shared.lock();
         counts.integrate(started);
@@ -163,13 +298,19 @@ impl PoolMeter {
         // Who came before takes the idle connections first, and then the places of those not yet open.
         let before = counts.waiting.len();
         let opens = reading.idle <= before && reading.free() > before;
-        let place = counts.waiting.push(started);
-        let is_nested = counts.holders.hold_now();
+        let held = counts.holders.held_now();
+        let stand = counts.enter(&flows, in_hand, started, reading.max);
+        let opens = opens && matches!(stand, Stand::Inside(..));
+        let woken = counts.give_back(None, started);
         drop(counts);
-        // Dropped if foreign code, a recorder or a subscriber, panics.
-        let wait = PoolWait { meter: self.clone(), started, place: Some(place), opens };
-        if is_nested {
-            self.shared.nested(site, started);
+        // Dropped if foreign code, a recorder, a subscriber or a waker, panics.
+        let denied = held
+            .filter(|_| self.shared.nested == Nested::Deny)
+            .map(|held| NestedDenied { held_since: held.since, asked_at: site });
+        let wait = PoolWait { meter: self.clone(), started, since: started, stand, opens, site, denied };
+        wake(woken);
+        if let Some(held) = held {
+            self.shared.nested(site, held, started);
         }
         wait
     }
@@ -187,13 +328,13 @@ impl PoolMeter {
         counts.used = reading.used();
         let mut evidence = PoolEvidence::default();
         evidence.reading = reading;
-        evidence.pending = counts.waiting.len();
+        evidence.pending = counts.pending();
         evidence.held = counts.held();
-        evidence.oldest_pending = counts
-            .waiting
-            .oldest_after(counts.served)
-            .map_or(Duration::ZERO, |started| now.saturating_duration_since(started));
+        let oldest = counts.oldest();
+        evidence.oldest_pending =
+            oldest.map_or(Duration::ZERO, |started| now.saturating_duration_since(started));
         evidence.activity = counts.activity;
+        evidence.sets = counts.door.as_ref().map(Door::evidence);
         evidence
     }
 }
@@ -211,10 +352,24 @@ impl fmt::Debug for PoolMeter {
 pub struct PoolWait {
     meter: PoolMeter,
     started: Instant,
-    /// `None` once the end was counted.
-    place: Option<Place>,
+    /// When it came to the pool itself, once it did.
+    since: Instant,
+    stand: Stand,
     /// Whether it has not to wait in line, and a connection has to be opened for it.
     opens: bool,
+    site: Site,
+    /// Why it must not go on.
+    denied: Option<NestedDenied>,
+}
+
+/// Where an acquire is. It leads from the first to the last.
+enum Stand {
+    /// In front of a pool that reserves connection sets.
+    InLine(Ticket),
+    /// In the pool, with a pass if that reserves connection sets.
+    Inside(Option<Pass<Flow>>, Place),
+    /// Its end was counted.
+    Ended,
 }
 
 #[derive(Clone, Copy)]
@@ -227,6 +382,50 @@ enum End {
 }
 
 impl PoolWait {
+    /// Waits until it may ask the pool: call it before you do. Where the pool does not [reserve](Nested::Reserve) connection
+    /// sets, it is ready at once.
+    ///
+    /// This wait counts as waiting for the pool, so let both end at one deadline.
+    ///
+    /// # Errors
+    ///
+    /// If the acquire is nested and the pool [denies](Nested::Deny) that; then say that it [failed](Self::failed).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future keeps the place in line, which dropping the `PoolWait` gives up.
+    pub async fn admitted(&mut self) -> Result<(), NestedDenied> {
+        match self.denied {
+            Some(denied) => Err(denied),
+            None => {
+                poll_fn(|cx| self.poll_admitted(cx)).await;
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether it may ask the pool now.
+    #[must_use]
+    pub const fn is_admitted(&self) -> bool {
+        self.denied.is_none() && !matches!(self.stand, Stand::InLine(_))
+    }
+
+    fn poll_admitted(&mut self, cx: &Context<'_>) -> Poll<()> {
+        let Stand::InLine(ticket) = self.stand else { return Poll::Ready(()) };
+        let waker = cx.waker().clone();
+        let mut counts = self.meter.shared.lock();
+        let (inside, unused) = match &mut counts.door {
+            Some(door) => door.take(ticket, waker),
+            None => (None, Some(waker)),
+        };
+        drop(counts);
+        drop(unused);
+        let Some(Inside { pass, place, since }) = inside else { return Poll::Pending };
+        self.stand = Stand::Inside(Some(pass), place);
+        self.since = since;
+        Poll::Ready(())
+    }
+
     /// A connection was opened for this caller, and was ready at `at`.
     ///
     /// It goes into the histogram of create times if the caller did not wait in line first: how long it then stood there
@@ -241,8 +440,9 @@ impl PoolWait {
     /// The caller has a connection.
     pub fn granted(mut self) -> PoolUse {
         let now = Instant::now();
-        self.end(End::Granted, now);
-        PoolUse { meter: self.meter.clone(), started: now, tracked: true, flow: None }
+        let pass = self.end(End::Granted, now);
+        let meter = self.meter.clone();
+        PoolUse { meter, started: now, tracked: true, flow: None, pass, site: self.site }
     }
 
     /// The pool gave up on the caller.
@@ -260,13 +460,17 @@ impl PoolWait {
         self.end(End::Failed, Instant::now());
     }
 
-    fn end(&mut self, end: End, now: Instant) {
-        let Some(place) = self.place.take() else { return };
+    /// Its pass, if it was granted and has one.
+    fn end(&mut self, end: End, now: Instant) -> Option<Pass<Flow>> {
+        let stand = std::mem::replace(&mut self.stand, Stand::Ended);
+        if matches!(stand, Stand::Ended) {
+            return None;
+        }
         let waited = now.saturating_duration_since(self.started);
         let shared = &*self.meter.shared;
         let mut counts = shared.lock();
         counts.integrate(now);
-        counts.waiting.remove(place);
+        let Left { mut pass, since, waker } = counts.leave(stand, self.since);
         counts.activity.wait += waited;
         let counter = match end {
             End::Cancelled => &mut counts.activity.cancelled,
@@ -281,21 +485,26 @@ impl PoolWait {
         }
         if matches!(end, End::Granted) {
             counts.held += 1;
-            counts.served = counts.served.max(Some(self.started));
+            counts.served = counts.served.max(since);
         }
+        let lost = if matches!(end, End::Granted) { None } else { pass.take() };
+        let woken = counts.give_back(lost, now);
         drop(counts);
+        drop(waker);
+        wake(woken);
         // A recorder is foreign code, so it is called after the lock is released.
         let handles = shared.handles();
         handles.wait_time.record(waited);
         if matches!(end, End::TimedOut) {
             handles.timeouts.increment(1);
         }
+        pass
     }
 }
 
 impl Drop for PoolWait {
     fn drop(&mut self) {
-        if self.place.is_some() {
+        if !matches!(self.stand, Stand::Ended) {
             self.end(End::Cancelled, Instant::now());
         }
     }
@@ -316,6 +525,9 @@ pub struct PoolUse {
     tracked: bool,
     /// Whose code has the connection in hand.
     flow: Option<Flow>,
+    /// What let it past the gate, if the pool reserves connection sets.
+    pass: Option<Pass<Flow>>,
+    site: Site,
 }
 
 impl PoolUse {
@@ -324,18 +536,40 @@ impl PoolUse {
     ///
     /// Leave it out for a connection that is held for one statement, during which the caller's code cannot ask.
     pub fn in_hand(&mut self) {
-        self.out_of_hand();
-        self.flow = Flow::current();
-        if let Some(flow) = self.flow {
-            self.meter.shared.lock().holders.add(flow);
+        let (before, flow) = (self.flow.take(), Flow::current());
+        self.flow = flow;
+        if before.is_none() && flow.is_none() {
+            return;
+        }
+        let mut counts = self.meter.shared.lock();
+        if let Some(before) = before {
+            counts.holders.remove(before);
+        }
+        if let Some(flow) = flow {
+            counts.holders.add(flow, self.site);
         }
     }
 
     /// The caller's code is done with the connection, which may still be on its way back.
+    ///
+    /// If the pool reserves connection sets, and this was the last of its set, the set is closed.
     pub fn out_of_hand(&mut self) {
-        if let Some(flow) = self.flow.take() {
-            self.meter.shared.lock().holders.remove(flow);
+        let flow = self.flow.take();
+        if flow.is_none() && self.pass.is_none() {
+            return;
         }
+        let now = if self.pass.is_some() { Some(Instant::now()) } else { None };
+        let mut counts = self.meter.shared.lock();
+        if let Some(flow) = flow {
+            counts.holders.remove(flow);
+        }
+        let Some(now) = now else { return };
+        if let (Some(door), Some(pass)) = (&mut counts.door, &mut self.pass) {
+            door.sets.out_of_hand(pass);
+        }
+        let woken = counts.give_back(None, now);
+        drop(counts);
+        wake(woken);
     }
 
     /// The connection goes on being lent, but its return will not be seen.
@@ -362,7 +596,9 @@ impl Drop for PoolUse {
             counts.activity.returns += 1;
             counts.activity.use_time += used;
         }
+        let woken = counts.give_back(self.pass.take(), now);
         drop(counts);
+        wake(woken);
         if self.tracked {
             shared.handles().use_time.record(used);
         }

@@ -15,37 +15,60 @@ const SITES_MAX: usize = 64;
 /// A place that was quiet for so long is told of again.
 const QUIET: Duration = Duration::from_mins(1);
 
-/// The lines of work that hold connections, and how many each.
+/// The lines of work that hold connections, and what each holds.
 #[derive(Default)]
-pub(super) struct Holders(HashMap<Flow, u32, RandomState>);
+pub(super) struct Holders(HashMap<Flow, Held, RandomState>);
+
+/// Connections in hand.
+#[derive(Clone, Copy)]
+pub(super) struct Held {
+    pub(super) connections: u32,
+    /// Where the latest was taken.
+    pub(super) since: Site,
+}
+
+pub(super) type Site = Option<&'static Location<'static>>;
 
 impl Holders {
-    pub(super) fn add(&mut self, flow: Flow) {
-        *self.0.entry(flow).or_default() += 1;
+    pub(super) fn add(&mut self, flow: Flow, since: Site) {
+        let held = self.0.entry(flow).or_insert(Held { connections: 0, since });
+        held.connections += 1;
+        held.since = since;
     }
 
     pub(super) fn remove(&mut self, flow: Flow) {
         if let Some(held) = self.0.get_mut(&flow) {
-            *held -= 1;
-            if *held == 0 {
+            held.connections -= 1;
+            if held.connections == 0 {
                 self.0.remove(&flow);
             }
         }
     }
 
-    /// Whether what runs now holds a connection.
-    pub(super) fn hold_now(&self) -> bool {
-        !self.0.is_empty() && Flow::any_current(|flow| self.0.contains_key(&flow))
+    /// What the lines of work that run now hold, all together.
+    pub(super) fn held_now(&self) -> Option<Held> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let mut all: Option<Held> = None;
+        Flow::any_current(|flow| {
+            if let Some(held) = self.0.get(&flow) {
+                let before = all.map_or(0, |all| all.connections);
+                all = Some(Held { connections: before + held.connections, since: held.since });
+            }
+            false
+        });
+        all
     }
 }
 
 /// The places in the code that nested an acquire, and when each last did.
 #[derive(Default)]
-pub(super) struct Sites(HashMap<Option<&'static Location<'static>>, Instant, RandomState>);
+pub(super) struct Sites(HashMap<Site, Instant, RandomState>);
 
 impl Sites {
     /// Whether to tell of it: once while it goes on, as an episode.
-    pub(super) fn is_news(&mut self, site: Option<&'static Location<'static>>, now: Instant) -> bool {
+    pub(super) fn is_news(&mut self, site: Site, now: Instant) -> bool {
         if self.0.len() >= SITES_MAX && !self.0.contains_key(&site) {
             return false;
         }

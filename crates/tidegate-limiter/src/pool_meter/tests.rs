@@ -6,6 +6,8 @@ use tokio::time::advance;
 use super::handles::{CREATE_TIME, NESTED, TIMEOUTS, USE_TIME, WAIT_TIME};
 use super::*;
 
+mod reserve;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A pool of 20 with `used` connections in use.
