@@ -35,6 +35,9 @@ mod metrics {}
 #[doc = include_str!("../../docs/migration.md")]
 mod migration {}
 
+#[doc = include_str!("../../docs/nested.md")]
+mod nested {}
+
 #[doc = include_str!("../../docs/retries.md")]
 mod retries {}
 

@@ -11,7 +11,7 @@ use crate::MeteredPool;
 /// If the future is dropped while it runs, so is the connection, which then knows that its query was abandoned.
 macro_rules! on_connection {
     ($pool:expr, $conn:ident => $query:expr) => {{
-        let acquire = $pool.acquire_at(None);
+        let acquire = $pool.acquire_at(None, false);
         Box::pin(async move {
             let mut $conn = acquire.await?;
             $conn.query_begins();
@@ -48,7 +48,7 @@ where
         'p: 'e,
         E: 'q + Execute<'q, DB>,
     {
-        let acquire = self.acquire_at(None);
+        let acquire = self.acquire_at(None, true);
         Box::pin(stream! {
             let mut conn = match acquire.await {
                 Ok(conn) => conn,

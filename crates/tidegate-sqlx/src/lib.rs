@@ -15,7 +15,7 @@
 //!
 //! # Reading order
 //!
-//! [`MeteredPool`], [`MeteredConnection`] and [`MeteredTransaction`] (what it lends), [`classify`], [`time_connects`].
+//! [`MeteredPool`], [`MeteredConnection`] and [`MeteredTransaction`] (what it lends), [`classify`], [`Nested`], [`time_connects`].
 //!
 //! # Features
 //!
@@ -27,6 +27,7 @@ mod connection;
 mod connects;
 mod executor;
 mod name;
+mod nested;
 mod outcome;
 mod pool;
 mod raw;
@@ -34,6 +35,8 @@ mod transaction;
 
 pub use connection::MeteredConnection;
 pub use connects::{note_connect, time_connects};
+pub use nested::nested_denied;
 pub use outcome::{classify, classify_chain};
 pub use pool::MeteredPool;
+pub use tidegate_limiter::{Nested, NestedDenied};
 pub use transaction::MeteredTransaction;

@@ -4,9 +4,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
+use sqlx::pool::PoolConnection;
 use sqlx::{Acquire, Database, Error, Pool, SqlSafeStr, SqlStr, Transaction};
-use tidegate_core::{Outcome, PoolEvidence};
-use tidegate_limiter::{PoolMeter, PoolProbe};
+use tidegate_core::{ConfigError, Outcome, PoolEvidence};
+use tidegate_limiter::{Nested, PoolMeter, PoolProbe, PoolWait};
 use tokio::runtime::Handle;
 
 use crate::name::Name;
@@ -36,6 +37,7 @@ use crate::{MeteredConnection, MeteredTransaction, classify, connects, raw};
 /// A call that has a connection from [`acquire`](Self::acquire), [`begin`](Self::begin) or a stream, and asks for another one,
 /// can wait for ever, once every connection is held by such calls. That is counted
 /// (`tidegate_nested_acquires_total`), and each place in the code that does it is told of in a warning.
+/// [`with_nested`](Self::with_nested) makes the pool refuse such acquires, or reserve connections for them.
 /// A call is one of a tidegate layer, or else a task. Branches of one call that run beside each other (`join!`) and take a
 /// connection each look the same, and are told of too. A `sqlx::Transaction` from [`Acquire::begin`] is not seen.
 ///
@@ -50,6 +52,7 @@ use crate::{MeteredConnection, MeteredTransaction, classify, connects, raw};
 pub struct MeteredPool<DB: Database> {
     pool: Pool<DB>,
     name: Arc<Name>,
+    nested: Nested,
     meter: OnceLock<PoolMeter>,
 }
 
@@ -75,7 +78,7 @@ impl<DB: Database> MeteredPool<DB> {
     /// Only what goes through this handle and its clones is counted, so meter a pool once.
     #[must_use]
     pub fn new(pool: Pool<DB>) -> Self {
-        Self { pool, name: Arc::new(Name::numbered(DB::NAME)), meter: OnceLock::new() }
+        Self { pool, name: Arc::new(Name::numbered(DB::NAME)), nested: Nested::Warn, meter: OnceLock::new() }
     }
 
     /// Names the pool, for its metrics: at most a few dozen different names in a process.
@@ -87,6 +90,43 @@ impl<DB: Database> MeteredPool<DB> {
         self.name = Arc::new(Name::given(name.into()));
         self.meter = OnceLock::new();
         self
+    }
+
+    /// What to do about nested acquires: [`Nested::Warn`] if nothing is said.
+    ///
+    /// With [`Nested::Reserve`] calls hold up to so many connections, a *connection set*, and only as many sets are open at
+    /// once as can all get theirs: ⌊(max − 1) / (connections per call − 1)⌋ at most, and no more than the pool serves at the
+    /// moment. A call opens its set with the first connection it takes in hand, and closes it when its last one is back.
+    /// Who has to wait for that waits in front of the pool, in the order they came, up to the acquire timeout.
+    /// A limiter of such a pool needs no `connections_per_call`. What is and is not promised is in `docs/nested.md`.
+    ///
+    /// Say it first, as the [name](Self::with_name): the counts start again at zero.
+    ///
+    /// ```
+    /// # async fn f() -> Result<(), Box<dyn std::error::Error>> {
+    /// # #[cfg(feature = "sqlite")] {
+    /// use sqlx::sqlite::SqlitePoolOptions;
+    /// use tidegate_sqlx::{MeteredPool, Nested};
+    ///
+    /// let pool = SqlitePoolOptions::new().max_connections(20).connect("sqlite::memory:").await?;
+    /// let pool = MeteredPool::new(pool).with_nested(Nested::reserve(2))?;
+    ///
+    /// let outer = pool.begin().await?;
+    /// let inner = pool.acquire().await?; // reserved: it cannot deadlock with other calls
+    /// # drop((outer, inner));
+    /// # }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If sets of fewer than 2 connections are to be reserved, or of more than the pool has.
+    pub fn with_nested(mut self, nested: Nested) -> Result<Self, ConfigError> {
+        // The name comes with the meter, and may still be changed.
+        let meter = PoolMeter::with_nested(self.name(), nested, self.pool.options().get_max_connections())?;
+        self.nested = nested;
+        self.meter = OnceLock::from(meter);
+        Ok(self)
     }
 
     /// The pool's name.
@@ -120,7 +160,10 @@ impl<DB: Database> MeteredPool<DB> {
     /// # Errors
     ///
     /// [`Error::PoolTimedOut`] after the pool's acquire timeout, [`Error::PoolClosed`] if it is closed, any error of
-    /// opening a connection, and [`Error::Configuration`] outside of a tokio runtime.
+    /// opening a connection, and [`Error::Configuration`] outside of a tokio runtime, or with a [`NestedDenied`] in it if the
+    /// pool [denies](Nested::Deny) nested acquires.
+    ///
+    /// [`NestedDenied`]: crate::NestedDenied
     ///
     /// # Cancel safety
     ///
@@ -129,7 +172,7 @@ impl<DB: Database> MeteredPool<DB> {
     /// `test_before_acquire` is off).
     #[track_caller]
     pub fn acquire(&self) -> impl Future<Output = Result<MeteredConnection<DB>, Error>> + Send + use<DB> {
-        let acquire = self.acquire_at(Some(Location::caller()));
+        let acquire = self.acquire_at(Some(Location::caller()), true);
         async move {
             let mut conn = acquire.await?;
             conn.in_hand();
@@ -137,20 +180,19 @@ impl<DB: Database> MeteredPool<DB> {
         }
     }
 
-    /// A connection for one statement, or, once it is said to be so, in the hands of the caller's code.
+    /// A connection for one statement, or for the hands of the caller's code.
     pub(crate) fn acquire_at(
         &self,
         site: Option<&'static Location<'static>>,
+        in_hand: bool,
     ) -> impl Future<Output = Result<MeteredConnection<DB>, Error>> + Send + use<DB> {
         let (pool, meter) = (self.pool.clone(), self.meter().clone());
         async move {
             let runtime = Handle::try_current().map_err(|error| Error::Configuration(error.into()))?;
-            let wait = meter.begin_at(raw::reading(&pool), site);
-            let (acquired, connected) = connects::watched(raw::acquire(&pool)).await;
-            if let Some(at) = connected {
-                wait.opened(at);
-            }
-            match acquired {
+            let reading = raw::reading(&pool);
+            let mut wait =
+                if in_hand { meter.begin_in_hand(reading, site) } else { meter.begin_at(reading, site) };
+            match acquire(&pool, &mut wait).await {
                 Ok(conn) => Ok(MeteredConnection::new(conn, wait.granted(), runtime)),
                 Err(error) => {
                     match error {
@@ -211,14 +253,40 @@ impl<DB: Database> MeteredPool<DB> {
     }
 
     fn meter(&self) -> &PoolMeter {
-        self.meter.get_or_init(|| PoolMeter::new(self.name()))
+        self.meter.get_or_init(|| {
+            let max = self.pool.options().get_max_connections();
+            // It was checked when it was set, for a pool of the same size.
+            PoolMeter::with_nested(self.name(), self.nested, max)
+                .unwrap_or_else(|_| PoolMeter::new(self.name()))
+        })
     }
+}
+
+/// Waits for a connection: in front of the pool if it reserves connection sets, and then in it. One acquire timeout holds
+/// for both.
+async fn acquire<DB: Database>(pool: &Pool<DB>, wait: &mut PoolWait) -> Result<PoolConnection<DB>, Error> {
+    if wait.is_admitted() {
+        return acquire_inside(pool, wait).await;
+    }
+    raw::in_time(pool, async {
+        wait.admitted().await.map_err(|denied| Error::Configuration(denied.into()))?;
+        acquire_inside(pool, wait).await
+    })
+    .await
+}
+
+async fn acquire_inside<DB: Database>(pool: &Pool<DB>, wait: &PoolWait) -> Result<PoolConnection<DB>, Error> {
+    let (acquired, connected) = connects::watched(raw::acquire(pool)).await;
+    if let Some(at) = connected {
+        wait.opened(at);
+    }
+    acquired
 }
 
 impl<DB: Database> Clone for MeteredPool<DB> {
     fn clone(&self) -> Self {
         let meter = OnceLock::from(self.meter().clone());
-        Self { pool: self.pool.clone(), name: Arc::clone(&self.name), meter }
+        Self { pool: self.pool.clone(), name: Arc::clone(&self.name), nested: self.nested, meter }
     }
 }
 

@@ -46,6 +46,16 @@ pub(crate) async fn acquire<DB: Database>(pool: &Pool<DB>) -> Result<PoolConnect
     pool.acquire().await
 }
 
+/// Runs what leads to a connection; ends as the pool's acquire does when that takes too long or the pool is closed.
+pub(crate) async fn in_time<DB: Database, T>(
+    pool: &Pool<DB>,
+    acquire: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let acquire = timeout(pool.options().get_acquire_timeout(), acquire);
+    let acquired = pool.close_event().do_until(acquire).await?;
+    acquired.unwrap_or(Err(Error::PoolTimedOut))
+}
+
 /// Begins a transaction on a connection, by `statement` or else by `BEGIN`.
 pub(crate) async fn begin<DB: Database>(
     conn: &mut DB::Connection,

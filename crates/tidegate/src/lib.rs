@@ -44,7 +44,7 @@
 //! | feature | adds | default |
 //! |---|---|---|
 //! | `tower` | `LimitLayer`, `QueueLayer`, `ShedLayer`, `ServiceBuilderExt`, `classify_elapsed` | yes |
-//! | `sqlx` | `MeteredPool`, `time_connects`, `classify_sqlx`, `classify_sqlx_chain`, for the drivers your own sqlx features bring | yes |
+//! | `sqlx` | `MeteredPool`, `nested_denied`, `time_connects`, `classify_sqlx`, `classify_sqlx_chain`, for the drivers your own sqlx features bring | yes |
 //! | `tower` and `sqlx` | `classify_error`, `classify_box_error`, which know both timeouts and sqlx | yes |
 //! | `serde` | `Settings` as TOML, JSON or anything else serde knows | no |
 //! | `schema` | the JSON schema of `Settings`, and `Settings::read`, which names all that is wrong at once | no |
@@ -61,18 +61,18 @@ pub use classify::{classify_box_error, classify_error};
 pub use tidegate_core::{
     Aimd, AimdConfig, Bound, ConfigChecks, ConfigError, ConfigFault, ControlLaw, Decision, Demand, Evidence,
     Fixed, Gradient2Config, MAX_LIMIT, Outcome, PoolActivity, PoolAimd, PoolAimdConfig, PoolEvidence,
-    PoolReading, Reason, Terms, Timestamp, Vegas, VegasConfig, error_chain,
+    PoolReading, PoolSets, Reason, Terms, Timestamp, Vegas, VegasConfig, error_chain,
 };
 pub use tidegate_limiter::{
     Acquire, BuildError, Claim, Class, DatedDecision, DecisionRecord, Drain, Explanation, Key, LawSettings,
-    Limiter, LimiterBuilder, Mode, OverloadReason, Overloaded, Permit, PoolMeter, PoolProbe, PoolUse,
-    PoolWait, Priority, QueueSettings, Reservation, RetryBudget, RetryDenied, RetrySettings, Room, Settings,
-    Snapshot, SojournSettings, Work, poll_as_call,
+    Limiter, LimiterBuilder, Mode, Nested, NestedDenied, OverloadReason, Overloaded, Permit, PoolMeter,
+    PoolProbe, PoolUse, PoolWait, Priority, QueueSettings, Reservation, RetryBudget, RetryDenied,
+    RetrySettings, Room, Settings, Snapshot, SojournSettings, Work, poll_as_call,
 };
 #[cfg(feature = "sqlx")]
 pub use tidegate_sqlx::{
     MeteredConnection, MeteredPool, MeteredTransaction, classify as classify_sqlx,
-    classify_chain as classify_sqlx_chain, note_connect, time_connects,
+    classify_chain as classify_sqlx_chain, nested_denied, note_connect, time_connects,
 };
 #[cfg(feature = "tower")]
 pub use tidegate_tower::{
