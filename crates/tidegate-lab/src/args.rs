@@ -101,7 +101,8 @@ pub(crate) struct DeepScanArgs {
     /// How long each policy runs [ticket: 10s].
     #[arg(long, value_name = "TIME")]
     pub(crate) duration: Option<String>,
-    /// Policies to compare, separated by commas: none, fixed:N, per-job:N, adaptive, shadow, oracle [default: none,per-job:5,adaptive].
+    /// Policies to compare, separated by commas: none, fixed:N, per-job:N, ticket, adaptive, adaptive-tiers, shadow,
+    /// oracle [default: none,per-job:5,adaptive].
     #[arg(long, value_name = "LIST")]
     pub(crate) policy: Option<String>,
     /// The least the adaptive limit may be [default: 1].

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use tidegate::Key;
 use tokio::time::Instant;
 
 use crate::recorder::Recorder;
@@ -13,6 +14,7 @@ pub(crate) struct JobTag {
     pub(crate) experts: u32,
     /// Whether it is the one job of many experts in a mix.
     pub(crate) is_big: bool,
+    key: Key,
     queries: AtomicU64,
 }
 
@@ -32,8 +34,14 @@ struct Turn {
 }
 
 impl JobTag {
-    pub(crate) fn new(experts: u32, is_big: bool) -> Arc<Self> {
-        Arc::new(Self { experts, is_big, queries: AtomicU64::new(0) })
+    /// A job with a number of its own in the run.
+    pub(crate) fn new(number: u64, experts: u32, is_big: bool) -> Arc<Self> {
+        Arc::new(Self { experts, is_big, key: Key::new(number), queries: AtomicU64::new(0) })
+    }
+
+    /// The key under which its experts queue.
+    pub(crate) fn key(&self) -> Key {
+        self.key
     }
 
     pub(crate) fn query_began(&self) {
@@ -99,7 +107,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_expert_waits_until_it_begins_or_is_dropped() {
         let recorder = Arc::new(Recorder::new(Instant::now(), Duration::from_secs(9)));
-        let job = JobTag::new(11, false);
+        let job = JobTag::new(0, 11, false);
         let [first, second] = [Ask::now(&recorder, &job), Ask::now(&recorder, &job)];
         assert_eq!(recorder.queued(), 2);
         tokio::time::advance(Duration::from_secs(1)).await;

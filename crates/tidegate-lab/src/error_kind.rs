@@ -15,6 +15,8 @@ pub(crate) enum ErrorKind {
     Other,
     /// The pool gave up on the caller.
     PoolTimeout,
+    /// The limiter's queue refused the expert.
+    Refused,
     Serialization,
     TooManyConnections,
 }
@@ -77,6 +79,7 @@ impl ErrorKind {
             Self::LockTimeout => "lock_timeout",
             Self::Other => "other",
             Self::PoolTimeout => "pool_timeout",
+            Self::Refused => "refused",
             Self::Serialization => "serialization",
             Self::TooManyConnections => "too_many_connections",
         }

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::future::{join_all, try_join_all};
 use tidegate::{Outcome, classify_sqlx};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -12,6 +12,7 @@ use crate::ask::{Ask, JobTag};
 use crate::calls::{Calls, Held};
 use crate::db::{Conn, Pools, Query};
 use crate::error_kind::ErrorKind;
+use crate::joined::Joined;
 use crate::recorder::Recorder;
 use crate::updates::{Rows, Update};
 use crate::workload::{QueryMode, Workload};
@@ -56,13 +57,13 @@ impl Bench {
         }
     }
 
-    /// Does the work of an expert.
+    /// Does the work of an expert, its updates joined with those of others if `joined` is there.
     ///
     /// # Errors
     ///
     /// If one of its queries failed. Parallel queries all end first, so each failure is counted.
-    pub(crate) async fn expert(&self, ask: &Ask) -> Result<(), ExpertError> {
-        let task = Task { bench: self, job: &ask.job, held: Held::default() };
+    pub(crate) async fn expert(&self, ask: &Ask, joined: Option<&Joined>) -> Result<(), ExpertError> {
+        let task = Task { bench: self, job: &ask.job, joined, held: Held::default() };
         let ended = task.work().await;
         if let Some(calls) = &self.calls {
             calls.note(&self.workload, ask.asked(), task.held.mean(), ended.is_ok());
@@ -70,8 +71,18 @@ impl Bench {
         ended
     }
 
+    /// Writes the updates in one statement, a query of that job.
+    ///
+    /// # Errors
+    ///
+    /// If the query failed.
+    pub(crate) async fn update_all(&self, job: &JobTag, updates: &[Update]) -> Result<(), ExpertError> {
+        self.recorder.query_began(job);
+        self.pools.update(updates, &self.recorder).await.map_err(|err| self.failed(&err))
+    }
+
     /// Counts what went wrong in a query.
-    pub(crate) fn failed(&self, err: &sqlx::Error) -> ExpertError {
+    fn failed(&self, err: &sqlx::Error) -> ExpertError {
         self.recorder.query_failed(ErrorKind::of(err));
         ExpertError { outcome: classify_sqlx(err) }
     }
@@ -80,7 +91,8 @@ impl Bench {
 /// One try of an expert.
 struct Task<'a> {
     bench: &'a Bench,
-    job: &'a JobTag,
+    job: &'a Arc<JobTag>,
+    joined: Option<&'a Joined>,
     held: Held,
 }
 
@@ -103,16 +115,14 @@ impl Task<'_> {
             }
             QueryMode::Nested => self.nested(queries).await?,
         }
-        for update in self.bench.rows.take(workload.updates) {
-            self.update(update).await?;
+        let updates = self.bench.rows.take(workload.updates);
+        if let Some(joined) = self.joined {
+            return try_join_all(updates.map(|update| joined.update(self.job, update))).await.map(drop);
+        }
+        for update in updates {
+            self.bench.update_all(self.job, &[update]).await?;
         }
         Ok(())
-    }
-
-    async fn update(&self, update: Update) -> Result<(), ExpertError> {
-        let Bench { pools, recorder, .. } = self.bench;
-        recorder.query_began(self.job);
-        pools.update(update, recorder).await.map_err(|err| self.bench.failed(&err))
     }
 
     async fn query(&self) -> Result<(), ExpertError> {
@@ -176,7 +186,7 @@ mod tests {
         let pools = database.open(&workload).await.unwrap();
         let recorder = Arc::new(Recorder::new(Instant::now(), MS(10_000)));
         let bench = Bench::new(pools, &workload, &recorder);
-        let ended = bench.expert(&Ask::now(&recorder, &JobTag::new(1, false))).await;
+        let ended = bench.expert(&Ask::now(&recorder, &JobTag::new(0, 1, false)), None).await;
         bench.pools.close().await;
         let tally = bench.recorder.totals();
         assert_eq!(tally.queries, 2);

@@ -55,7 +55,7 @@ async fn run_job(bench: &Bench, gate: &Gate, new: NewJob) -> JobEnd {
     }
     let begun = new.asked.unwrap_or_else(Instant::now);
     let experts = if new.is_big { workload.big_job_experts } else { workload.experts };
-    let tag = JobTag::new(experts, new.is_big);
+    let tag = JobTag::new(new.number, experts, new.is_big);
     job(recorder, &tag, begun, gate.experts_of_a_job()).await
 }
 
@@ -146,7 +146,7 @@ mod tests {
     }
 
     async fn job_of(recorder: &Arc<Recorder>, experts: u32, service: ExpertService) -> JobEnd {
-        job(recorder, &JobTag::new(experts, false), Instant::now(), service).await
+        job(recorder, &JobTag::new(0, experts, false), Instant::now(), service).await
     }
 
     /// Experts of 100 ms; the one with that number fails at once. Counts those that began.

@@ -17,6 +17,7 @@ mod faults;
 mod files;
 mod gate;
 mod jobs;
+mod joined;
 mod live;
 mod machine;
 mod num;

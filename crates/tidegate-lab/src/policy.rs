@@ -10,6 +10,8 @@ use crate::parse;
 pub(crate) enum Policy {
     /// Tidegate: a limit found from the pool.
     Adaptive,
+    /// Tidegate on all tiers: jobs, experts by job, retries, joined updates, sets of connections.
+    AdaptiveTiers,
     /// One fixed limit over all jobs.
     Fixed(u32),
     /// Nothing.
@@ -20,9 +22,13 @@ pub(crate) enum Policy {
     PerJob(u32),
     /// Nothing that holds back: a limiter that only says what it would have done.
     Shadow,
+    /// The ticket's own recipe: a pool of 40, 5 experts of each job, 2 jobs at once, 2 starts a second.
+    Ticket,
 }
 
 const MOST: u32 = 100_000;
+
+const TICKET_POOL: u32 = 40;
 
 impl Policy {
     /// Reads a list such as `none,per-job:5,adaptive`.
@@ -35,6 +41,8 @@ impl Policy {
         match item.split_once(':') {
             None if item == "none" => Some(Self::None),
             None if item == "adaptive" => Some(Self::Adaptive),
+            None if item == "adaptive-tiers" => Some(Self::AdaptiveTiers),
+            None if item == "ticket" => Some(Self::Ticket),
             None if item == "oracle" => Some(Self::Oracle),
             None if item == "shadow" => Some(Self::Shadow),
             Some(("fixed", n)) => limit(n).map(Self::Fixed),
@@ -45,9 +53,16 @@ impl Policy {
             Fault::new(
                 "policy",
                 item,
-                format_args!("none, fixed:N, per-job:N, adaptive, shadow or oracle, N from 1 to {MOST}"),
+                format_args!("none, fixed:N, per-job:N, ticket, adaptive, adaptive-tiers, shadow or oracle, N from 1 to {MOST}"),
             )
         })
+    }
+}
+
+impl Policy {
+    /// Connections of its pool, for a workload with a pool of so many.
+    pub(crate) const fn pool(self, pool: u32) -> u32 {
+        if matches!(self, Self::Ticket) { TICKET_POOL } else { pool }
     }
 }
 
@@ -55,11 +70,13 @@ impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Adaptive => f.write_str("adaptive"),
+            Self::AdaptiveTiers => f.write_str("adaptive-tiers"),
             Self::Fixed(limit) => write!(f, "fixed:{limit}"),
             Self::None => f.write_str("none"),
             Self::Oracle => f.write_str("oracle"),
             Self::PerJob(limit) => write!(f, "per-job:{limit}"),
             Self::Shadow => f.write_str("shadow"),
+            Self::Ticket => f.write_str("ticket"),
         }
     }
 }
@@ -70,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_list_reads_back_as_it_was_written() {
-        let text = "none,per-job:5,adaptive,fixed:12,shadow,oracle";
+        let text = "none,per-job:5,ticket,adaptive,adaptive-tiers,fixed:12,shadow,oracle";
         let written: Vec<_> = Policy::list(text).unwrap().iter().map(ToString::to_string).collect();
         assert_eq!(written.join(","), text);
     }

@@ -284,7 +284,7 @@ mod tests {
         let begun = Instant::now();
         let recorder = Recorder::new(begun, MS(100));
         let job = |is_big| {
-            let job = JobTag::new(11, is_big);
+            let job = JobTag::new(0, 11, is_big);
             recorder.query_began(&job);
             job
         };
@@ -307,14 +307,14 @@ mod tests {
         let begun = Instant::now();
         let recorder = Recorder::new(begun, MS(9_000));
         tokio::time::advance(MS(100)).await;
-        recorder.job_ended(&JobTag::new(11, false), JobEnd::Ok, begun, 11);
+        recorder.job_ended(&JobTag::new(0, 11, false), JobEnd::Ok, begun, 11);
         tokio::time::advance(MS(900)).await;
-        recorder.job_ended(&JobTag::new(1_000, true), JobEnd::Ok, begun, 1_000);
+        recorder.job_ended(&JobTag::new(0, 1_000, true), JobEnd::Ok, begun, 1_000);
         let t = recorder.totals();
         assert_eq!((t.job_time.count(), t.small_job_time.count()), (2, 1));
         assert!(t.small_job_time.max().unwrap() < MS(101));
         tokio::time::advance(MS(10_000)).await;
-        recorder.job_ended(&JobTag::new(11, false), JobEnd::Unfinished, begun, 3);
+        recorder.job_ended(&JobTag::new(0, 11, false), JobEnd::Unfinished, begun, 3);
         let longest = recorder.totals().small_job_time.max().unwrap();
         assert!((MS(8_990)..MS(9_010)).contains(&longest), "it ends with the run: {longest:?}");
     }

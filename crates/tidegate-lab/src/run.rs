@@ -49,6 +49,8 @@ pub(crate) struct Measured {
     pub(crate) series: Vec<Point>,
     pub(crate) changes: Vec<Change>,
     pub(crate) shadow: Option<Shadow>,
+    /// The least, the most and the last jobs that might run at a time, if the policy finds that out.
+    pub(crate) job_limit: Option<[u32; 3]>,
     /// What became of the queue's rows, if there was a queue.
     pub(crate) rows: Option<Rows>,
     /// What every expert did, if that was asked for.
@@ -85,6 +87,7 @@ pub(crate) async fn run(
     calls: Option<Calls>,
     mut watch: impl FnMut(Glimpse<'_>),
 ) -> Result<Measured, Failure> {
+    let workload = &Workload { pool: order.policy.pool(workload.pool), ..workload.clone() };
     let pools = database.open(workload).await?;
     let recorder = Arc::new(Recorder::new(Instant::now(), workload.duration));
     let bench = Arc::new(Bench { calls, ..Bench::new(pools, workload, &recorder) });
@@ -98,6 +101,7 @@ pub(crate) async fn run(
         if recorder.is_over() {
             break;
         }
+        gate.follow();
         let point = sampler.take(&bench, &gate);
         watch(Glimpse {
             elapsed: recorder.elapsed(),
@@ -113,13 +117,26 @@ pub(crate) async fn run(
     let shadow = gate.shadow();
     let rows = jobs.end(&recorder, longest_expert(workload) + DRAIN_MARGIN).await?;
     bench.pools.close().await;
+    let job_limit = sampler.job_limit();
     let (series, changes) = sampler.into_parts();
     let use_ms = bench.calls.as_ref().and_then(Calls::use_ms);
     let trace = bench.calls.as_ref().map(|calls| calls.text(workload)).transpose()?;
     let (duration, tally) = (workload.duration, recorder.totals());
     let ideal_queries = tally.experts_of_done * u64::from(workload.queries_per_expert());
     let pool = workload.pool;
-    Ok(Measured { duration, pool, ideal_queries, tally, series, changes, shadow, rows, trace, use_ms })
+    Ok(Measured {
+        duration,
+        pool,
+        ideal_queries,
+        tally,
+        series,
+        changes,
+        shadow,
+        job_limit,
+        rows,
+        trace,
+        use_ms,
+    })
 }
 
 /// The jobs of a run, wherever they come from.

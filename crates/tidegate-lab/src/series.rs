@@ -50,6 +50,7 @@ pub(crate) struct Sampler {
     seen: PoolActivity,
     elapsed: Duration,
     experts_ok: u64,
+    job_limit: Option<[u32; 3]>,
 }
 
 impl Sampler {
@@ -62,6 +63,7 @@ impl Sampler {
             seen: evidence.activity,
             elapsed: Duration::ZERO,
             experts_ok: 0,
+            job_limit: None,
         }
     }
 
@@ -84,6 +86,10 @@ impl Sampler {
             experts_per_s: round3(ratio(done, span).unwrap_or(0.0)),
         };
         (self.seen, self.elapsed, self.experts_ok) = (evidence.activity, elapsed, experts_ok);
+        if let Some(limit) = gate.job_limit() {
+            let [min, max, _] = self.job_limit.unwrap_or([limit; 3]);
+            self.job_limit = Some([min.min(limit), max.max(limit), limit]);
+        }
         self.pool = evidence.reading;
         self.points.push(point);
         self.keep_new(gate.decisions());
@@ -104,6 +110,11 @@ impl Sampler {
     /// Every change of the limit until the last point.
     pub(crate) fn changes(&self) -> &[DecisionRecord] {
         &self.changes
+    }
+
+    /// The least, the most and the last limit of jobs, if there was one.
+    pub(crate) fn job_limit(&self) -> Option<[u32; 3]> {
+        self.job_limit
     }
 
     pub(crate) fn into_parts(self) -> (Vec<Point>, Vec<Change>) {

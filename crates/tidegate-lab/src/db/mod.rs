@@ -240,17 +240,17 @@ impl Pools {
         }
     }
 
-    /// Gives a row a new value, in one statement on a connection of its own.
-    pub(crate) async fn update(&self, update: Update, recorder: &Recorder) -> sqlx::Result<()> {
+    /// Gives rows new values, in one statement on a connection of its own.
+    pub(crate) async fn update(&self, updates: &[Update], recorder: &Recorder) -> sqlx::Result<()> {
         if let Self::Sqlite(pools) = self {
-            return pools.update(update, recorder).await;
+            return pools.update(updates, recorder).await;
         }
         let asked = Instant::now();
         let acquired = self.acquire().await;
         recorder.pool_waited(asked.elapsed());
         match acquired? {
-            Conn::MySql(mut conn) => mysql::update_to(&mut conn, update).await,
-            Conn::Postgres(mut conn) => postgres::update_to(&mut conn, update).await,
+            Conn::MySql(mut conn) => mysql::update_all(&mut conn, updates).await,
+            Conn::Postgres(mut conn) => postgres::update_all(&mut conn, updates).await,
             Conn::Sqlite(_) => Err(sqlx::Error::PoolClosed),
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::mysql::{MySql, MySqlConnectOptions, MySqlConnection, MySqlPoolOptions};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, QueryBuilder};
 use tidegate::{MeteredConnection, MeteredPool};
 
 use super::Query;
@@ -116,12 +116,13 @@ pub(super) async fn finish(mut conn: Conn, query: &Query) -> sqlx::Result<()> {
     tx.commit().await
 }
 
-pub(super) async fn update_to(conn: &mut MySqlConnection, update: Update) -> sqlx::Result<()> {
-    sqlx::query("UPDATE item SET scans = ? WHERE id = ?")
-        .bind(update.scans)
-        .bind(update.id)
-        .execute(conn)
-        .await?;
+/// The rows are there, so that nothing is inserted: MySQL and MariaDB have no other list of rows in common.
+pub(super) async fn update_all(conn: &mut MySqlConnection, updates: &[Update]) -> sqlx::Result<()> {
+    let mut query = QueryBuilder::new("INSERT INTO item (id, payload, scans) ");
+    query.push_values(updates, |mut row, update| {
+        row.push_bind(update.id).push("''").push_bind(update.scans);
+    });
+    query.push(" ON DUPLICATE KEY UPDATE scans = VALUES(scans)").build().execute(conn).await?;
     Ok(())
 }
 

@@ -129,12 +129,16 @@ pub(super) async fn finish(mut conn: Conn, query: &Query) -> sqlx::Result<()> {
     tx.commit().await
 }
 
-pub(super) async fn update_to(conn: &mut PgConnection, update: Update) -> sqlx::Result<()> {
-    sqlx::query("UPDATE item SET scans = $2 WHERE id = $1")
-        .bind(update.id)
-        .bind(update.scans)
-        .execute(conn)
-        .await?;
+pub(super) async fn update_all(conn: &mut PgConnection, updates: &[Update]) -> sqlx::Result<()> {
+    let (ids, scans): (Vec<i64>, Vec<i64>) = updates.iter().map(|update| (update.id, update.scans)).unzip();
+    sqlx::query(
+        "UPDATE item SET scans = new.scans FROM UNNEST($1::bigint[], $2::bigint[]) AS new (id, scans)
+         WHERE item.id = new.id",
+    )
+    .bind(ids)
+    .bind(scans)
+    .execute(conn)
+    .await?;
     Ok(())
 }
 

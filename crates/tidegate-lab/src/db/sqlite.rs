@@ -13,7 +13,7 @@ use std::time::Duration;
 use sqlx::sqlite::{
     Sqlite, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection, QueryBuilder};
 use tempfile::TempDir;
 use tidegate::{MeteredConnection, MeteredPool, MeteredTransaction, PoolEvidence, PoolProbe};
 use tokio::time::Instant;
@@ -152,13 +152,13 @@ impl Pools {
         tx.commit().await
     }
 
-    pub(super) async fn update(&self, update: Update, recorder: &Recorder) -> sqlx::Result<()> {
+    pub(super) async fn update(&self, updates: &[Update], recorder: &Recorder) -> sqlx::Result<()> {
         let mut conn = self.write(recorder).await?;
-        sqlx::query("UPDATE item SET scans = ? WHERE id = ?")
-            .bind(update.scans)
-            .bind(update.id)
-            .execute(&mut *conn)
-            .await?;
+        let mut query = QueryBuilder::new("UPDATE item SET scans = new.column2 FROM (");
+        query.push_values(updates, |mut row, update| {
+            row.push_bind(update.id).push_bind(update.scans);
+        });
+        query.push(") AS new WHERE item.id = new.column1").build().execute(&mut *conn).await?;
         Ok(())
     }
 

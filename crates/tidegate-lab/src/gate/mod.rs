@@ -1,21 +1,25 @@
 //! What stands in front of the experts, and in front of the jobs: each policy as tower stacks.
 
+mod ticket;
+mod tiers;
 mod tries;
 
 use std::sync::Arc;
 
 use serde::Serialize;
-use tidegate::{DecisionRecord, LimitLayer, Limiter, Mode};
+use tidegate::{DecisionRecord, LimitLayer, Limiter, LimiterBuilder, Mode};
 use tower::limit::{ConcurrencyLimitLayer, GlobalConcurrencyLimitLayer};
 use tower::retry::RetryLayer;
 use tower::util::BoxCloneSyncService;
 use tower::{ServiceBuilder, service_fn};
 
+use self::tiers::Tiers;
 use self::tries::AtOnce;
 use crate::ask::Ask;
 use crate::expert::{Bench, ExpertError};
 use crate::failure::Failure;
 use crate::jobs::JobService;
+use crate::joined::Joined;
 use crate::num::round3;
 use crate::policy::Policy;
 use crate::queue::QueueKind;
@@ -32,8 +36,7 @@ pub(crate) struct Gate {
     /// How experts that fail are tried again, if they are.
     retries: Option<AtOnce>,
     limit: Limit,
-    /// Jobs that may run at a time, where something has to say so.
-    jobs: Option<u32>,
+    jobs: Jobs,
 }
 
 /// What the experts of different jobs share.
@@ -42,6 +45,17 @@ enum Experts {
     Shared(ExpertService),
     /// A limit in each job, in front of that service.
     PerJob(u32, ExpertService),
+}
+
+/// What holds jobs back.
+#[derive(Debug)]
+enum Jobs {
+    /// So many at a time.
+    AtOnce(u32),
+    /// Those who ask for them: they are as many as may run.
+    Nobody,
+    Ticket,
+    Tiers,
 }
 
 /// What a limiter in shadow mode would have done.
@@ -59,6 +73,7 @@ enum Limit {
     Adaptive(Limiter),
     Fixed(u32),
     None,
+    Tiers(Tiers),
 }
 
 impl Gate {
@@ -71,7 +86,8 @@ impl Gate {
     pub(crate) fn new(bench: &Arc<Bench>, order: Order) -> Result<Self, Failure> {
         let Order { policy, bounds, queue } = order;
         let jobs = bench.workload.jobs_at_once();
-        let expert = expert(bench);
+        let joined = (policy == Policy::AdaptiveTiers).then(|| Joined::begin(bench));
+        let expert = expert(bench, joined);
         let (experts, limit) = match policy {
             Policy::Fixed(limit) => {
                 let layer = GlobalConcurrencyLimitLayer::new(limit as usize);
@@ -83,18 +99,33 @@ impl Gate {
             }
             Policy::Adaptive | Policy::Shadow => {
                 let mode = if policy == Policy::Shadow { Mode::Shadow } else { Mode::Enforce };
-                let limiter = limiter(bench, bounds, mode)?;
+                let limiter = limiter(bench, bounds, mode, |builder| builder)?;
                 let layer =
                     LimitLayer::new(limiter.clone()).classify_errors(|error: &ExpertError| error.outcome);
                 let service = ServiceBuilder::new().layer(layer).service(expert);
                 (Experts::Shared(ExpertService::new(service)), Limit::Adaptive(limiter))
             }
+            Policy::AdaptiveTiers => {
+                let tiers = Tiers::new(bench, bounds)?;
+                (Experts::Shared(tiers.in_front_of(bench, expert)), Limit::Tiers(tiers))
+            }
+            Policy::Ticket => {
+                let limit = ticket::EXPERTS_PER_JOB;
+                (Experts::PerJob(limit, expert), Limit::Fixed(limit.saturating_mul(ticket::JOBS)))
+            }
             // The oracle is a fixed limit once it is found; before, nothing is known.
             Policy::None | Policy::Oracle => (Experts::Shared(expert), Limit::None),
         };
         let tries = bench.workload.tries;
-        let retries = (tries > 1).then(|| AtOnce::tries(tries, &bench.recorder));
-        Ok(Self { experts, retries, limit, jobs: (queue == QueueKind::Apalis).then_some(jobs) })
+        let has_tiers = policy == Policy::AdaptiveTiers;
+        let retries = (tries > 1 && !has_tiers).then(|| AtOnce::tries(tries, &bench.recorder));
+        let jobs = match policy {
+            Policy::AdaptiveTiers => Jobs::Tiers,
+            Policy::Ticket => Jobs::Ticket,
+            _ if queue == QueueKind::Apalis => Jobs::AtOnce(jobs),
+            _ => Jobs::Nobody,
+        };
+        Ok(Self { experts, retries, limit, jobs })
     }
 
     /// The service for the experts of one job.
@@ -118,19 +149,34 @@ impl Gate {
 
     /// What holds jobs back, in front of the service that runs them.
     pub(crate) fn jobs(&self, runner: JobService) -> JobService {
-        match self.jobs {
-            Some(jobs) => {
-                let layer = GlobalConcurrencyLimitLayer::new(jobs as usize);
+        match (&self.jobs, &self.limit) {
+            (Jobs::Tiers, Limit::Tiers(tiers)) => tiers.in_front_of_jobs(runner),
+            (Jobs::Ticket, _) => ticket::in_front_of_jobs(runner),
+            (Jobs::AtOnce(jobs), _) => {
+                let layer = GlobalConcurrencyLimitLayer::new(*jobs as usize);
                 JobService::new(ServiceBuilder::new().layer(layer).service(runner))
             }
-            None => runner,
+            (Jobs::Nobody | Jobs::Tiers, _) => runner,
         }
+    }
+
+    /// Lets one limit follow another, where one does; to be called again and again.
+    pub(crate) fn follow(&self) {
+        if let Limit::Tiers(tiers) = &self.limit {
+            tiers.follow();
+        }
+    }
+
+    /// Jobs that may run at a time, if the policy finds that out.
+    pub(crate) fn job_limit(&self) -> Option<u32> {
+        if let Limit::Tiers(tiers) = &self.limit { Some(tiers.job_limit()) } else { None }
     }
 
     /// Experts that may be in flight over all jobs now, if there is a limit; in shadow mode, those that would be.
     pub(crate) fn limit(&self) -> Option<u32> {
         match &self.limit {
             Limit::Adaptive(limiter) => Some(limiter.snapshot().limit),
+            Limit::Tiers(tiers) => Some(tiers.experts.snapshot().limit),
             Limit::Fixed(limit) => Some(*limit),
             Limit::None => None,
         }
@@ -151,25 +197,31 @@ impl Gate {
     pub(crate) fn decisions(&self) -> Vec<DecisionRecord> {
         match &self.limit {
             Limit::Adaptive(limiter) => limiter.decisions(),
+            Limit::Tiers(tiers) => tiers.experts.decisions(),
             Limit::Fixed(_) | Limit::None => Vec::new(),
         }
     }
 }
 
 /// An expert at work, with nothing in front of it.
-fn expert(bench: &Arc<Bench>) -> ExpertService {
+fn expert(bench: &Arc<Bench>, joined: Option<Joined>) -> ExpertService {
     let bench = Arc::clone(bench);
     ExpertService::new(service_fn(move |ask: Ask| {
-        let bench = Arc::clone(&bench);
+        let (bench, joined) = (Arc::clone(&bench), joined.clone());
         async move {
             ask.begin();
             let _counted = bench.recorder.count_in_flight();
-            bench.expert(&ask).await
+            bench.expert(&ask, joined.as_ref()).await
         }
     }))
 }
 
-fn limiter(bench: &Bench, bounds: Bounds, mode: Mode) -> Result<Limiter, Failure> {
+fn limiter(
+    bench: &Bench,
+    bounds: Bounds,
+    mode: Mode,
+    further: impl FnOnce(LimiterBuilder) -> LimiterBuilder,
+) -> Result<Limiter, Failure> {
     let per_call = bench.workload.connections_per_call();
     let mut builder = Limiter::builder().name("experts").connections_per_call(per_call).mode(mode);
     if let Some(min) = bounds.min {
@@ -178,5 +230,5 @@ fn limiter(bench: &Bench, bounds: Bounds, mode: Mode) -> Result<Limiter, Failure
     if let Some(max) = bounds.max {
         builder = builder.max_limit(max);
     }
-    bench.pools.probed_by(builder).build().map_err(Failure::work)
+    bench.pools.probed_by(further(builder)).build().map_err(Failure::work)
 }

@@ -94,6 +94,9 @@ pub(crate) struct RunReport {
     /// Only of a limiter in shadow mode; `limit` and `series` then have the limit that it suggested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) shadow: Option<Shadow>,
+    /// Of jobs, where the policy finds one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) job_limit: Option<JobLimit>,
     /// What became of the queue's rows, if there was a queue.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) queue: Option<Rows>,
@@ -130,6 +133,14 @@ pub(crate) struct SmallJobs {
     /// With one more of them in its place, which leaves each the same fair share.
     pub(crate) alone_ms: Quantiles,
     pub(crate) p99_ratio: Option<f64>,
+}
+
+/// Jobs that might run at a time.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct JobLimit {
+    min: u32,
+    max: u32,
+    last: u32,
 }
 
 /// All null where the policy has no limit.
@@ -189,7 +200,9 @@ impl Report {
     }
 
     pub(crate) fn adaptive_connection_errors(&self) -> u64 {
-        self.run_of(Policy::Adaptive).map_or(0, |run| run.connection_errors)
+        let runs =
+            [Policy::Adaptive, Policy::AdaptiveTiers].into_iter().filter_map(|policy| self.run_of(policy));
+        runs.map(|run| run.connection_errors).sum()
     }
 }
 
@@ -220,6 +233,7 @@ impl RunReport {
             series: measured.series.clone(),
             decisions: measured.changes.clone(),
             shadow: measured.shadow,
+            job_limit: measured.job_limit.map(|[min, max, last]| JobLimit { min, max, last }),
             queue: measured.rows,
             trace: measured.trace.clone(),
             oracle_limit: None,

@@ -46,6 +46,7 @@ fn measured(limit: Option<u32>, pool_timeouts: u64) -> Measured {
         series,
         changes,
         shadow: None,
+        job_limit: None,
         rows: None,
         trace: None,
         use_ms: None,
