@@ -62,6 +62,8 @@ pub enum Reason {
     Emergency,
     /// The law holds one limit for ever.
     Fixed,
+    /// The limit follows that of another limiter.
+    Followed,
     /// The pool has free connections: jump to the limit that would fill it.
     FreeConnections,
     /// No call has ended for much longer than one takes: shrink by half.
@@ -92,13 +94,14 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for metrics that are described beforehand.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Abandoned,
         Self::Balanced,
         Self::CallTime,
         Self::Configured,
         Self::Emergency,
         Self::Fixed,
+        Self::Followed,
         Self::FreeConnections,
         Self::Hung,
         Self::LowDemand,
@@ -130,6 +133,7 @@ impl Reason {
             Self::Abandoned
             | Self::Configured
             | Self::Emergency
+            | Self::Followed
             | Self::Hung
             | Self::LowDemand
             | Self::NoEvidence
@@ -168,6 +172,7 @@ impl Reason {
             Self::Configured => "configured",
             Self::Emergency => "emergency",
             Self::Fixed => "fixed",
+            Self::Followed => "followed",
             Self::FreeConnections => "free_connections",
             Self::Hung => "hung",
             Self::LowDemand => "low_demand",
@@ -253,6 +258,8 @@ pub struct Terms {
     pub call_time: Duration,
     /// The mean call time above which the limit shrinks; 0 where there is none.
     pub call_time_max: Duration,
+    /// The limit that is followed; 0 from laws that follow none.
+    pub leader_limit: u32,
 }
 
 #[cfg(test)]

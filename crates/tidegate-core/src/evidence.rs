@@ -10,6 +10,8 @@ pub struct Evidence {
     pub demand: Demand,
     /// What the connection pool shows; `None` where there is no pool.
     pub pool: Option<PoolEvidence>,
+    /// The limit of the limiter that this one follows, in permits; `None` where it follows none.
+    pub leader: Option<u32>,
 }
 
 /// The limiter's own side: who is in, who waits, what came back.

@@ -3,12 +3,14 @@
 mod aimd;
 mod calls;
 mod fixed;
+mod follow;
 mod gradient2;
 mod pool_aimd;
 mod vegas;
 
 pub use aimd::{Aimd, AimdConfig};
 pub use fixed::Fixed;
+pub use follow::{Follow, FollowConfig};
 pub use gradient2::{Gradient2, Gradient2Config};
 pub use pool_aimd::{PoolAimd, PoolAimdConfig, PoolAimdConstants};
 pub use vegas::{Vegas, VegasConfig};
@@ -19,7 +21,8 @@ use crate::{Decision, Evidence, PoolEvidence, Timestamp};
 
 /// A pure state machine from evidence to a limit.
 ///
-/// The driver calls [`tick`](Self::tick) about every 100 ms while there is work, from one task at a time.
+/// The driver calls [`tick`](Self::tick) about every 100 ms while there is work, and as soon as a limit that is
+/// followed moves, from one task at a time.
 /// A law keeps no reference to a clock, a task or a pool; it must not block.
 pub trait ControlLaw: Debug + Send + 'static {
     /// The limit in force, in permits: at least 1, at most [`MAX_LIMIT`](crate::MAX_LIMIT).

@@ -49,8 +49,8 @@ pub use evidence::{Demand, Evidence, PoolActivity, PoolEvidence, PoolReading, Po
 #[doc(hidden)]
 pub use law::PoolAimdConstants;
 pub use law::{
-    Aimd, AimdConfig, ControlLaw, Fixed, Gradient2, Gradient2Config, PoolAimd, PoolAimdConfig, Vegas,
-    VegasConfig,
+    Aimd, AimdConfig, ControlLaw, Fixed, Follow, FollowConfig, Gradient2, Gradient2Config, PoolAimd,
+    PoolAimdConfig, Vegas, VegasConfig,
 };
 pub use outcome::Outcome;
 pub use time::Timestamp;

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tidegate_core::{
-    AimdConfig, ControlLaw, Gradient2Config, MAX_LIMIT, PoolAimdConfig, PoolAimdConstants, VegasConfig,
+    AimdConfig, ControlLaw, FollowConfig, Gradient2Config, MAX_LIMIT, PoolAimdConfig, PoolAimdConstants,
+    VegasConfig,
 };
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 #[cfg(doc)]
@@ -14,6 +16,7 @@ use crate::QueueSettings;
 use crate::driver::Driver;
 use crate::gate::Gate;
 use crate::history::History;
+use crate::leader::Leader;
 use crate::limiter::{Outcomes, Shared};
 use crate::live::Live;
 use crate::occupancy::Clock;
@@ -27,6 +30,7 @@ use crate::{BuildError, LawSettings, Limiter, Mode, PoolProbe, RetrySettings, Se
 pub struct LimiterBuilder {
     name: Option<String>,
     pool: Option<Arc<dyn PoolProbe>>,
+    leader: Option<Leader>,
     settings: Settings,
     /// The law for [`LawSettings::Custom`].
     law: Option<Box<dyn ControlLaw>>,
@@ -80,6 +84,40 @@ impl LimiterBuilder {
     /// [`Vegas`](tidegate_core::Vegas).
     pub fn vegas(mut self, config: VegasConfig) -> Self {
         self.settings.law = LawSettings::Vegas(config);
+        self
+    }
+
+    /// The limit of `leader` as evidence: for jobs, whose experts `leader` holds. See [`Follow`](tidegate_core::Follow).
+    ///
+    /// The same as [`leader`](Self::leader) and the settings of the law. A change of the leader's limit is heard of at once, also
+    /// while nothing is in flight here; permits above a smaller limit stay out until they come back, as always.
+    ///
+    /// Only the limit is followed. A leader that is frozen holds its follower with it; one that is closed, or whose driver has
+    /// ended, keeps its limit, and so does the follower. The brake of a leader holds its own calls and no jobs. In shadow mode
+    /// its limit is only a suggestion, and followed all the same: whether jobs are held back is up to the follower's own mode.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use tidegate_core::FollowConfig;
+    /// use tidegate_limiter::Limiter;
+    ///
+    /// let experts = Limiter::builder().name("experts").fixed(11).build()?;
+    /// let config = FollowConfig::default().experts_per_job(2).max_limit(20);
+    /// let jobs = Limiter::builder().name("jobs").follow(&experts, config).build()?;
+    /// assert_eq!(jobs.snapshot().limit, 5);
+    /// # Ok(()) }
+    /// ```
+    pub fn follow(mut self, leader: &Limiter, config: FollowConfig) -> Self {
+        self.settings.law = LawSettings::Follow(config);
+        self.leader(leader)
+    }
+
+    /// The limiter to follow, for settings whose law is [`LawSettings::Follow`], and for a law of your own that looks at
+    /// [`Evidence::leader`](tidegate_core::Evidence::leader). It cannot be changed later.
+    ///
+    /// It is not kept alive: once its last handle is gone the limit stays as it was.
+    pub fn leader(mut self, leader: &Limiter) -> Self {
+        self.leader = Some(Leader::of(leader));
         self
     }
 
@@ -217,20 +255,24 @@ impl LimiterBuilder {
 
     fn assemble(self) -> Result<(Limiter, Driver), BuildError> {
         let clock = self.call_clock();
-        let Self { name, pool, settings, law, constants, .. } = self;
+        let Self { name, pool, leader, settings, law, constants, .. } = self;
         let name = name.unwrap_or_else(|| "default".to_owned());
         let pool_max = pool.as_deref().map(|pool| pool.read().reading.max);
-        let law = match (settings.check(pool_max), settings.law.build(pool_max, law, constants)) {
+        let leader_limit = leader.as_ref().map(Leader::limit);
+        let law = settings.law.build(pool_max, leader_limit, law, constants);
+        let law = match (settings.check(pool_max), law) {
             (Ok(()), law) => law?,
             (Err(faults), Ok(_)) => return Err(faults),
             (Err(faults), Err(law)) => return Err(faults.with_missing_of(&law)),
         };
         let (mode, tick, queue_spans) = (settings.mode, settings.tick, settings.queue.spans);
+        let limit = law.limit().clamp(1, MAX_LIMIT);
         let shared = Arc::new(Shared {
             start: Instant::now(),
             retries: Retries::new(settings.retry.terms()),
-            gate: Gate::timed_by(law.limit().clamp(1, MAX_LIMIT), settings.queue.config(), clock),
-            live: Live::new(settings, pool.clone(), constants),
+            gate: Gate::timed_by(limit, settings.queue.config(), clock),
+            limit_told: watch::Sender::new(limit),
+            live: Live::new(settings, pool.clone(), leader, constants),
             telemetry: Telemetry::new(&name, pool.as_deref()),
             name,
             outcomes: Outcomes::default(),

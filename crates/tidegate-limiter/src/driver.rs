@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::gate::{Gate, Observation, WouldHave, nanos};
 use crate::history::DecisionRecord;
+use crate::leader::Following;
 use crate::limiter::Shared;
 use crate::occupancy::Occupied;
 use crate::pace::Pace;
@@ -26,6 +27,7 @@ pub(crate) struct Driver {
     shared: Weak<Shared>,
     law: Box<dyn ControlLaw>,
     pool: Option<Arc<dyn PoolProbe>>,
+    following: Following,
     is_frozen: bool,
     mode: Mode,
     /// Whether the brake is on, as far as anybody was told.
@@ -80,12 +82,14 @@ impl Driver {
         // Another limiter, or an earlier one, may have used the pool: its past is not this one's evidence.
         let activity = pool.as_ref().map(|pool| pool.read().activity).unwrap_or_default();
         let mode = shared.gate.peek().mode();
+        let following = Following::new(shared.live.leader().cloned());
         let mut seen = Seen { activity, ..Seen::default() };
         seen.occupied.look(&shared.gate, law.wants_latency());
         Self {
             shared: Arc::downgrade(shared),
             law,
             pool,
+            following,
             is_frozen: false,
             mode,
             is_braking: false,
@@ -104,7 +108,8 @@ impl Driver {
     pub(crate) async fn run(mut self, start: Instant) {
         let mut next_tick = start + self.tick;
         loop {
-            sleep(self.look).await;
+            // A limit that is followed is heard of at once.
+            self.following.until(sleep(self.look)).await;
             let now = Instant::now();
             if !self.look(Timestamp::from_start(now - start)) {
                 return;
@@ -115,7 +120,11 @@ impl Driver {
             next_tick = now + self.tick;
             let ticked = self.tick(Timestamp::from_start(now - start));
             if ticked.is_some_and(|ticked| ticked.may_sleep) {
-                sleep_until_work(&self.shared, self.seen.admitted).await;
+                let is_led = self.following.until(sleep_until_work(&self.shared, self.seen.admitted)).await;
+                if is_led && let Some(shared) = self.shared.upgrade() {
+                    // It is awake, and nobody need wake it.
+                    shared.gate.wake_driver();
+                }
                 // Nobody stood above the limit meanwhile.
                 self.seen.looked_at = Timestamp::from_start(start.elapsed());
                 // The law hears of the pause at once, so that it does not stretch the first busy tick.
@@ -124,7 +133,7 @@ impl Driver {
         }
     }
 
-    /// What cannot wait for the law: what the owner asked for, the brake, reservations that stand idle while others wait,
+    /// What cannot wait for the law: what the owner asked for, a limit that is followed, the brake, reservations that stand idle while others wait,
     /// and calls that have stood in the queue for too long.
     ///
     /// Whether the limiter still exists.
@@ -133,7 +142,10 @@ impl Driver {
             return false;
         };
         self.looks = self.looks.saturating_add(1);
-        self.obey(&shared, now);
+        let is_asked = self.obey(&shared, now);
+        if self.following.is_news() || (is_asked && self.following.is_any()) {
+            self.tick(now);
+        }
         self.note_shadow(&shared, now);
         if let Some(pool) = &self.pool {
             let wants = self.law.brakes(&pool.read());
@@ -168,6 +180,7 @@ impl Driver {
         let mut evidence = Evidence::default();
         evidence.demand = tick.demand;
         evidence.pool = tick.pool;
+        evidence.leader = self.following.hear();
         if observation.is_shadow {
             evidence = evidence.held_to(observation.limit, span);
         }
@@ -178,7 +191,7 @@ impl Driver {
         };
         shared.live.note(&decision);
         if decision.to != observation.limit {
-            shared.gate.set_limit(decision.to);
+            shared.set_limit(decision.to);
         }
         if !self.is_frozen {
             shared.history.lock().note(DecisionRecord { at: now, decision });
@@ -232,9 +245,9 @@ impl Driver {
         }
     }
 
-    /// Does what the owner has asked for since the last time.
-    fn obey(&mut self, shared: &Shared, now: Timestamp) {
-        let Some(change) = shared.live.take() else { return };
+    /// Does what the owner has asked for since the last time. Whether that was anything.
+    fn obey(&mut self, shared: &Shared, now: Timestamp) -> bool {
+        let Some(change) = shared.live.take() else { return false };
         if change.tick != self.tick {
             self.tick = change.tick;
             self.look = change.tick / LOOKS_PER_TICK;
@@ -257,11 +270,12 @@ impl Driver {
         let follows = is_given || (begins_anew && !self.is_frozen);
         let to = if follows { self.law.limit().clamp(1, MAX_LIMIT) } else { from };
         if to != from {
-            shared.gate.set_limit(to);
+            shared.set_limit(to);
         }
         let decision = Decision::new(from, to, Reason::Configured);
         shared.history.lock().keep_configured(DecisionRecord { at: now, decision });
         shared.telemetry.configured(&decision, &mut self.telling);
+        true
     }
 
     /// Adds up what calls beyond the limit would wait now.

@@ -27,6 +27,7 @@ enum What {
 enum Missing {
     Driver,
     Law,
+    Leader,
     Pool,
     Runtime,
 }
@@ -34,6 +35,7 @@ enum Missing {
 impl BuildError {
     pub(crate) const NO_DRIVER: Self = Self { what: What::Missing(Missing::Driver) };
     pub(crate) const NO_LAW: Self = Self { what: What::Missing(Missing::Law) };
+    pub(crate) const NO_LEADER: Self = Self { what: What::Missing(Missing::Leader) };
     pub(crate) const NO_POOL: Self = Self { what: What::Missing(Missing::Pool) };
     pub(crate) const NO_RUNTIME: Self = Self { what: What::Missing(Missing::Runtime) };
 
@@ -91,6 +93,7 @@ impl fmt::Display for Missing {
         f.write_str(match self {
             Self::Driver => "the driver has ended with its runtime, so nobody would change the limit: build a new limiter",
             Self::Law => "the law is custom, but none is given: add .law(law)",
+            Self::Leader => "the law follows another limiter, but none is given: add .leader(&limiter)",
             Self::Pool => {
                 "pool is not given, but the default law is driven by one: add .pool(probe), or choose .fixed(n) or .law(law)"
             }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tidegate_core::{Bound, Decision, Timestamp};
 
-use crate::{Limiter, Mode, RetryDenied, Snapshot};
+use crate::{LawSettings, Limiter, Mode, RetryDenied, Snapshot};
 
 /// How many changes the text has; the data has all that are remembered.
 const CHANGES_SHOWN: usize = 8;
@@ -23,6 +23,8 @@ pub struct Explanation {
     pub limiter: String,
     /// When it was asked.
     pub at: SystemTime,
+    /// The name of the limiter that this one follows.
+    pub leader: Option<String>,
     /// The counts, and whether it is braked, closed, frozen or in shadow mode.
     pub snapshot: Snapshot,
     /// What the limit rests on, if a bound holds it.
@@ -77,6 +79,7 @@ impl Limiter {
         let history = shared.history.lock();
         Explanation {
             limiter: self.name().to_owned(),
+            leader: self.leader_name(),
             at,
             snapshot,
             bound: history.bound(),
@@ -85,6 +88,14 @@ impl Limiter {
             latest: history.latest().map(dated),
             changes: history.changes().rev().map(dated).collect(),
         }
+    }
+}
+
+impl Limiter {
+    /// A leader may be given and another law be in force.
+    fn leader_name(&self) -> Option<String> {
+        let leader = self.shared().live.leader()?;
+        matches!(self.settings().law, LawSettings::Follow(_)).then(|| leader.name().to_owned())
     }
 }
 
@@ -113,6 +124,9 @@ impl Explanation {
     fn state(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Snapshot { limit, in_flight, queued, overhang, mode, .. } = self.snapshot;
         write!(f, "{}: limit {limit}", self.limiter)?;
+        if let Some(leader) = &self.leader {
+            write!(f, " (follows {leader})")?;
+        }
         if self.bound != Bound::None {
             write!(f, " ({})", self.bound.as_str())?;
         }

@@ -31,6 +31,7 @@ mod explain;
 mod flow;
 mod gate;
 mod history;
+mod leader;
 mod limiter;
 mod live;
 #[cfg(feature = "test-util")]

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use tidegate_core::Outcome;
+use tidegate_core::{MAX_LIMIT, Outcome};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::flow::poll_as_call;
@@ -44,11 +45,22 @@ pub(crate) struct Shared {
     /// What times of waiters count from.
     pub(crate) start: Instant,
     pub(crate) gate: Gate,
+    /// The gate's limit, for limiters that follow this one.
+    pub(crate) limit_told: watch::Sender<u32>,
     pub(crate) live: Live,
     pub(crate) outcomes: Outcomes,
     pub(crate) retries: Retries,
     pub(crate) telemetry: Telemetry,
     pub(crate) history: Mutex<History>,
+}
+
+impl Shared {
+    /// Sets the limit and tells those who follow it. Only the driver does.
+    pub(crate) fn set_limit(&self, limit: u32) {
+        let limit = limit.clamp(1, MAX_LIMIT);
+        self.gate.set_limit(limit);
+        self.limit_told.send_replace(limit);
+    }
 }
 
 /// Counts of outcomes other than success, in permits; success is the rest.

@@ -12,11 +12,13 @@ use tidegate_core::{ConfigChecks, ControlLaw, Decision, MAX_LIMIT, PoolAimdConst
 use tokio::time::Instant;
 
 use crate::gate::nanos;
+use crate::leader::Leader;
 use crate::{BuildError, LawSettings, Limiter, Mode, PoolProbe, Settings};
 
 /// The state of a limiter that its owner may change.
 pub(crate) struct Live {
     pool: Option<Arc<dyn PoolProbe>>,
+    leader: Option<Leader>,
     constants: PoolAimdConstants,
     wishes: Mutex<Wishes>,
     /// Whether there is something in `wishes` that the driver has not seen.
@@ -51,11 +53,13 @@ impl Live {
     pub(crate) const fn new(
         settings: Settings,
         pool: Option<Arc<dyn PoolProbe>>,
+        leader: Option<Leader>,
         constants: PoolAimdConstants,
     ) -> Self {
         let wishes = Wishes { version: 0, settings, is_frozen: false, law: None, limit: None };
         Self {
             pool,
+            leader,
             constants,
             wishes: Mutex::new(wishes),
             is_news: AtomicBool::new(false),
@@ -63,6 +67,11 @@ impl Live {
             last_good: AtomicU32::new(0),
             would_have_waited: AtomicU64::new(0),
         }
+    }
+
+    /// The limiter that this one follows, or may.
+    pub(crate) const fn leader(&self) -> Option<&Leader> {
+        self.leader.as_ref()
     }
 
     /// Whether the driver has something to take.
@@ -145,7 +154,8 @@ impl Limiter {
         self.change(|wishes| {
             let is_change = settings != wishes.settings;
             if settings.law != wishes.settings.law {
-                wishes.law = Some(settings.law.build(pool_max, None, live.constants)?);
+                let leader = live.leader.as_ref().map(Leader::limit);
+                wishes.law = Some(settings.law.build(pool_max, leader, None, live.constants)?);
             }
             wishes.settings = settings;
             Ok(is_change)
@@ -179,7 +189,8 @@ impl Limiter {
     /// Sets the limit by hand: the law goes on from it, within its bounds, from the driver's next look on.
     ///
     /// With [`last_good_limit`](Self::last_good_limit), saved when a process ends and set when the next one begins, a restart
-    /// does not have to find the limit again. A law of one fixed limit stays at that.
+    /// does not have to find the limit again. A law of one fixed limit stays at that,
+    /// and one that follows another limiter with that one: [`freeze`](Self::freeze) holds it.
     ///
     /// # Errors
     ///

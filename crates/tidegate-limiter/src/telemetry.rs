@@ -192,6 +192,7 @@ impl Telemetry {
             oldest_pending_ms = terms.oldest_pending.as_secs_f64() * 1e3,
             call_time_ms = terms.call_time.as_secs_f64() * 1e3,
             call_time_max_ms = terms.call_time_max.as_secs_f64() * 1e3,
+            leader_limit = terms.leader_limit,
             "{decision}",
         );
     }

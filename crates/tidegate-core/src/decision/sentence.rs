@@ -42,6 +42,10 @@ fn why(f: &mut fmt::Formatter<'_>, decision: &Decision) -> fmt::Result {
             write!(f, "an acquire has waited {oldest} in the pool, near its timeout{figures}")
         }
         Reason::Fixed => f.write_str("it is fixed"),
+        Reason::Followed if terms.leader_limit > 0 => {
+            write!(f, "it follows another limiter, whose limit is {}", terms.leader_limit)
+        }
+        Reason::Followed => f.write_str("it follows another limiter"),
         Reason::FreeConnections => write!(f, "calls were held back, with {}", Use(terms.utilisation)),
         Reason::Hung => write!(
             f,

@@ -36,6 +36,7 @@ impl Evidence {
         Self {
             demand: self.demand.held_to(limit, span, in_flight, kept),
             pool: self.pool.map(|pool| pool.held_to(kept)),
+            leader: self.leader,
         }
     }
 
@@ -163,7 +164,7 @@ mod tests {
         pool.activity.timeouts = 4;
         pool.activity.grants = 100;
         pool.activity.returns = 100;
-        Evidence { demand, pool: Some(pool) }
+        Evidence { demand, pool: Some(pool), leader: Some(9) }
     }
 
     #[test]

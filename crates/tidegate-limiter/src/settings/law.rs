@@ -1,6 +1,6 @@
 use tidegate_core::{
-    Aimd, AimdConfig, ConfigError, ControlLaw, Fixed, Gradient2, Gradient2Config, PoolAimd, PoolAimdConfig,
-    PoolAimdConstants, Vegas, VegasConfig,
+    Aimd, AimdConfig, ConfigError, ControlLaw, Fixed, Follow, FollowConfig, Gradient2, Gradient2Config,
+    PoolAimd, PoolAimdConfig, PoolAimdConstants, Vegas, VegasConfig,
 };
 
 use crate::BuildError;
@@ -29,6 +29,8 @@ pub enum LawSettings {
     Gradient2(Gradient2Config),
     /// From call times against their floor: for a service without a pool in which next to no queue is to stand.
     Vegas(VegasConfig),
+    /// From the limit of another limiter, which the builder is given: for jobs, whose experts that one holds.
+    Follow(FollowConfig),
     /// A law of your own, given to the builder as a value; its settings are its own matter.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "nothing_more"))]
     Custom,
@@ -59,18 +61,20 @@ impl LawSettings {
             Self::Aimd(config) => config.check(),
             Self::Gradient2(config) => config.check(),
             Self::Vegas(config) => config.check(),
+            Self::Follow(config) => config.check(),
             Self::Custom => Ok(()),
         }
     }
 
-    /// The law, for a pool of that size; `given` is the law for [`Custom`](Self::Custom).
+    /// The law, for a pool of that size and a leader with that limit; `given` is the law for [`Custom`](Self::Custom).
     ///
     /// # Errors
     ///
-    /// If a setting is outside its range, or if what the law needs is missing: a pool, or the law itself.
+    /// If a setting is outside its range, or if what the law needs is missing: a pool, a leader, or the law itself.
     pub(crate) fn build(
         &self,
         pool_max: Option<u32>,
+        leader: Option<u32>,
         given: Option<Box<dyn ControlLaw>>,
         constants: PoolAimdConstants,
     ) -> Result<Box<dyn ControlLaw>, BuildError> {
@@ -83,6 +87,7 @@ impl LawSettings {
             Self::Aimd(config) => Box::new(Aimd::new(*config)?),
             Self::Gradient2(config) => Box::new(Gradient2::new(*config)?),
             Self::Vegas(config) => Box::new(Vegas::new(*config)?),
+            Self::Follow(config) => Box::new(Follow::new(*config, leader.ok_or(BuildError::NO_LEADER)?)?),
             Self::Custom => given.ok_or(BuildError::NO_LAW)?,
         })
     }

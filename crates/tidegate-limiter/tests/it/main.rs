@@ -9,6 +9,7 @@ mod close;
 mod deadline;
 mod edges;
 mod explain;
+mod follow;
 mod hammer;
 mod latency;
 mod limiter;

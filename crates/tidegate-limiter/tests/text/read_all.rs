@@ -60,7 +60,7 @@ fn every_fault_of_every_kind_is_named_at_once() {
 
 #[test]
 fn a_law_is_known_by_its_kind() {
-    let kinds = "pool_aimd, fixed, aimd, gradient2, vegas or custom";
+    let kinds = "pool_aimd, fixed, aimd, gradient2, vegas, follow or custom";
     faults("law.min_limit = 2", &[&format!("law.kind is missing, allowed is {kinds}")]);
     faults("law.kind = 'gues'", &[&format!("law.kind is \"gues\", allowed is {kinds}")]);
     faults("law.kind = 5", &[&format!("law.kind is 5, allowed is {kinds}")]);

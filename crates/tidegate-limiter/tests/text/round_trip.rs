@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tidegate_core::{AimdConfig, Gradient2Config, PoolAimdConfig, VegasConfig};
+use tidegate_core::{AimdConfig, FollowConfig, Gradient2Config, PoolAimdConfig, VegasConfig};
 use tidegate_limiter::{LawSettings, Mode, QueueSettings, RetrySettings, Settings, SojournSettings};
 
 fn time() -> impl Strategy<Value = Duration> {
@@ -53,6 +53,9 @@ fn law() -> impl Strategy<Value = LawSettings> {
         3 => pool_aimd(),
         3 => of_calls(),
         1 => any::<u32>().prop_map(|limit| LawSettings::Fixed { limit }),
+        1 => (any::<u32>(), any::<u32>()).prop_map(|(experts, max)| {
+            LawSettings::Follow(FollowConfig::default().experts_per_job(experts).max_limit(max))
+        }),
         1 => Just(LawSettings::Custom),
     ]
 }

@@ -15,6 +15,7 @@ fn terms() -> Terms {
         throughput: 49.26,
         losses: 4,
         oldest_pending: Duration::from_micros(1_312_700),
+        leader_limit: 12,
         ..Terms::default()
     }
 }
@@ -38,6 +39,7 @@ const fn expected(reason: Reason) -> (&'static str, bool) {
         Reason::Configured => ("set from outside", false),
         Reason::Emergency => ("an acquire has waited 1.3s in the pool, near its timeout", true),
         Reason::Fixed => ("it is fixed", false),
+        Reason::Followed => ("it follows another limiter, whose limit is 12", false),
         Reason::FreeConnections => ("calls were held back, with no connection free", false),
         Reason::Hung => ("no call has ended for much longer than one takes, with 4 permits out", false),
         Reason::LowDemand => ("nobody came near it for a while, so what is unproven of it fades", false),
@@ -84,6 +86,7 @@ fn every_reason_can_be_said_without_figures_and_with_absurd_ones() {
         oldest_pending: Duration::MAX,
         call_time: Duration::MAX,
         call_time_max: Duration::MAX,
+        leader_limit: u32::MAX,
     };
     let all = [None, Some(Terms::default())];
     let all = all.into_iter().chain([f64::NAN, f64::INFINITY, -1.0, 1e300].map(absurd).map(Some));

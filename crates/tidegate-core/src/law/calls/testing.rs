@@ -31,7 +31,7 @@ impl<L: ControlLaw> Bench<L> {
     /// A tick of a second with this demand.
     pub(in crate::law) fn tick(&mut self, demand: Demand) -> Decision {
         self.now_ms += 1_000;
-        let evidence = Evidence { demand, pool: None };
+        let evidence = Evidence { demand, ..Evidence::default() };
         self.law.tick(Timestamp::from_millis(self.now_ms), &evidence)
     }
 

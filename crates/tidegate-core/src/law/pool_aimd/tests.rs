@@ -84,20 +84,21 @@ fn busy(calls: u32, pending: u32, held: u32, used: u32) -> Evidence {
     let pool = PoolEvidence { reading, pending, held, activity, ..PoolEvidence::default() };
     let demand =
         Demand { in_flight: calls, in_flight_peak: calls, queued: 5, held_back: true, ..Demand::default() };
-    Evidence { demand, pool: Some(pool) }
+    Evidence { demand, pool: Some(pool), ..Evidence::default() }
 }
 
 /// `busy`, with changes.
 fn busy_but(counts: (u32, u32, u32, u32), change: impl FnOnce(&mut Demand, &mut PoolEvidence)) -> Evidence {
     let (calls, pending, held, used) = counts;
     let mut evidence = busy(calls, pending, held, used);
-    let Evidence { demand, pool: Some(pool) } = &mut evidence else { unreachable!() };
+    let Evidence { demand, pool: Some(pool), .. } = &mut evidence else { unreachable!() };
     change(demand, pool);
     evidence
 }
 
 fn quiet(peak: u32) -> Evidence {
-    Evidence { demand: Demand { in_flight_peak: peak, ..Demand::default() }, pool: Some(idle_pool(POOL)) }
+    let demand = Demand { in_flight_peak: peak, ..Demand::default() };
+    Evidence { demand, pool: Some(idle_pool(POOL)), ..Evidence::default() }
 }
 
 fn idle_pool(max: u32) -> PoolEvidence {
