@@ -1,6 +1,6 @@
 //! Runs every example, as a user would.
 
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -40,6 +40,33 @@ fn readme_answers_with_all_experts() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(text.starts_with("110 experts answered; Snapshot { limit: "), "{text}");
+}
+
+/// It runs six jobs, says of each that all of its experts answered, and in the end what both limiters did.
+#[track_caller]
+fn check_six_scans(name: &str) {
+    let output = example(name).arg("6").env_remove("DATABASE_URL").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    for job in 0..6 {
+        let line = format!("job {job}: 11 experts answered\n");
+        assert_eq!(text.matches(&line).count(), 1, "{line}{text}");
+    }
+    for limiter in ["jobs", "experts"] {
+        let line = format!("\n{limiter}: limit ");
+        let (_, said) = text.split_once(&line).unwrap_or_else(|| panic!("no{line}in {text}"));
+        assert!(said.lines().next().unwrap().ends_with(", 0 in flight, 0 queued"), "{text}");
+    }
+}
+
+#[test]
+fn apalis_worker_runs_each_job_once_and_ends() {
+    check_six_scans("apalis_worker");
+}
+
+#[test]
+fn deep_scan_runs_each_job_and_ends() {
+    check_six_scans("deep_scan");
 }
 
 #[test]

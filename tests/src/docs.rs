@@ -26,6 +26,9 @@ mod deep_scan {}
 #[doc = include_str!("../../docs/glossary.md")]
 mod glossary {}
 
+#[doc = include_str!("../../docs/job-queue.md")]
+mod job_queue {}
+
 #[doc = include_str!("../../docs/laws.md")]
 mod laws {}
 

@@ -2,6 +2,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apalis::layers::limit::GlobalConcurrencyLimitLayer;
+use apalis::layers::retry::backoff::{ExponentialBackoff, ExponentialBackoffMaker, MakeBackoff as _};
+use apalis::layers::retry::{BackoffRetryPolicy, HasherRng, RetryLayer, RetryPolicy};
 use apalis::prelude::{
     BackendExt as _, BoxDynError, WorkerBuilder, WorkerBuilderExt as _, WorkerContext, WorkerError,
 };
@@ -19,6 +21,7 @@ macro_rules! run {
     ($backend:expr, $context:expr, $plan:expr, $work:expr) => {{
         let worker = WorkerBuilder::new(&$context)
             .backend($backend.poll_with_interval(Duration::from_millis(20)))
+            .option_layer($plan.retry_after.map(retry))
             .option_layer($plan.limiter.map(LimitLayer::new))
             .option_layer($plan.global)
             .build(move |job: u32| $work(job));
@@ -48,6 +51,8 @@ pub struct WorkerPlan {
     pub limiter: Option<Limiter>,
     /// Behind tower's own limit that several services share, if any.
     pub global: Option<GlobalConcurrencyLimitLayer>,
+    /// A job that fails is tried once more in the worker after this time, if any.
+    pub retry_after: Option<Duration>,
     /// Jobs fetched at once.
     pub batch_size: usize,
     /// A worker that was not seen for 20 times this long is taken for dead, on SQLite for 40 times, where apalis counts
@@ -63,6 +68,7 @@ impl WorkerPlan {
             name: name.to_owned(),
             limiter: None,
             global: None,
+            retry_after: None,
             batch_size: 1,
             heartbeat: Duration::from_millis(100),
         }
@@ -151,6 +157,12 @@ impl Drop for JobWorker {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+fn retry(after: Duration) -> RetryLayer<BackoffRetryPolicy<ExponentialBackoff>> {
+    let mut waits = ExponentialBackoffMaker::new(after, after, 0.0, HasherRng::new())
+        .expect("a wait without chance in it");
+    RetryLayer::new(RetryPolicy::retries(1).with_backoff(waits.make_backoff()))
 }
 
 /// The work, with each run written down as it begins and as it ends.

@@ -1,7 +1,7 @@
 //! What a job's error does in the queue.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use apalis::prelude::AbortError;
@@ -38,4 +38,30 @@ async fn job_that_aborts_is_not_run_again() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     worker.stop().await.unwrap();
     assert_eq!(queue.runs().await.len(), 1);
+}
+
+#[tokio::test]
+async fn job_that_waits_for_its_retry_above_the_limit_holds_no_permit() {
+    let queue = JobQueue::postgres().await;
+    let gate = jobs(1);
+    let began = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&began);
+    let does = work(move |job| {
+        let mut began = noted.lock().unwrap();
+        began.push(job);
+        let fails = job == 0 && began.len() == 1;
+        async move { if fails { Err("not yet".into()) } else { Ok(()) } }
+    });
+    let mut plan = WorkerPlan::new("worker").limiter(&gate);
+    plan.retry_after = Some(Duration::from_secs(1));
+    let worker = JobWorker::start(&queue, plan, does);
+    queue.push(0..1).await;
+    // The job is in the worker, and waits; another one has the only permit meanwhile.
+    while began.lock().unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    queue.push(1..2).await;
+    queue.until("Done", 2).await;
+    worker.stop().await.unwrap();
+    assert_eq!(*began.lock().unwrap(), [0, 1, 0]);
 }

@@ -1,0 +1,116 @@
+//! Jobs of a real queue in three tiers: jobs, experts, queries. SQLite in a file of its own, or `DATABASE_URL`
+//! (PostgreSQL). It runs as many jobs as it is told to and ends: see `docs/job-queue.md`.
+//!
+//! `cargo run --release -p tidegate-examples --example apalis_worker -- 12`
+
+#![allow(clippy::print_stdout, reason = "an example talks to its reader")]
+
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use apalis::prelude::*;
+use apalis_postgres::PostgresStorage;
+use apalis_sqlite::SqliteStorage;
+use futures_util::future::try_join_all;
+use sqlx::any::{AnyPoolOptions, install_default_drivers};
+use sqlx::postgres::PgPoolOptions;
+use sqlx::sqlite::SqlitePoolOptions;
+use tidegate::{Class, Key, LimitLayer, Limiter, MeteredPool, Outcome, QueueLayer, classify_box_error};
+use tokio::task::JoinHandle;
+use tower::util::BoxCloneSyncService;
+use tower::{BoxError, ServiceBuilder, ServiceExt};
+
+const QUERY: &str =
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) SELECT COUNT(*) FROM n";
+
+/// What an expert is asked, and for which job.
+#[derive(Clone)]
+struct Question {
+    job: i64,
+}
+
+type Expert = BoxCloneSyncService<Question, i64, BoxError>;
+type Running = JoinHandle<Result<(), WorkerError>>;
+
+/// Puts `count` jobs into a queue and works until they are done. A macro, because backends have no common type.
+macro_rules! queue {
+    ($work:ident, $storage:ident, $config:ty, $pool:ty) => {
+        async fn $work(url: &str, jobs: Limiter, expert: Expert, count: u32) -> Result<(), BoxError> {
+            // The queue has a small pool of its own: a worker dies when its pool has nothing for it.
+            let pool = <$pool>::new().max_connections(2).connect(url).await?;
+            $storage::setup(&pool).await?;
+            // One job at a time: with more, apalis does not say that it lives while it waits for a permit.
+            let config = <$config>::default().queue("scans").batch_size(1);
+            let mut storage = $storage::new(&pool).with_config(config);
+            storage.push_bulk((0..i64::from(count)).collect()).await?;
+
+            fn start(storage: $storage<i64>, jobs: Limiter, expert: Expert, count: u32) -> Running {
+                let ended = Arc::new(AtomicU32::new(0));
+                let deep_scan = move |job: i64, worker: WorkerContext| {
+                    let (scan, ended) = (scan(job, expert.clone()), Arc::clone(&ended));
+                    async move {
+                        scan.await?;
+                        if ended.fetch_add(1, Ordering::Relaxed) + 1 == count {
+                            worker.stop()?;
+                        }
+                        Ok::<_, BoxDynError>(())
+                    }
+                };
+                let worker = WorkerBuilder::new("scans-1")
+                    .backend(storage.poll_with_interval(Duration::from_millis(50)))
+                    .rate_limit(10, Duration::from_secs(1))
+                    .layer(LimitLayer::new(jobs).classify_errors(classify_box_error))
+                    .build(deep_scan);
+                tokio::spawn(worker.run())
+            }
+            Ok(start(storage, jobs, expert, count).await??)
+        }
+    };
+}
+queue!(work_on_postgres, PostgresStorage, apalis_postgres::Config, PgPoolOptions);
+queue!(work_on_sqlite, SqliteStorage, apalis_sqlite::Config, SqlitePoolOptions);
+
+/// A job asks its 11 experts at once.
+async fn scan(job: i64, expert: Expert) -> Result<(), BoxDynError> {
+    let answers = try_join_all((0..11).map(|_| expert.clone().oneshot(Question { job }))).await;
+    // What failed for want of room goes back to the queue; what would fail again does not.
+    let answers = answers.map_err(|error| match classify_box_error(&error) {
+        Outcome::Overload => error,
+        _ => AbortError::new(error).into(),
+    })?;
+    println!("job {job}: {} experts answered", answers.len());
+    Ok(())
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+    let count: u32 = std::env::args().nth(1).map_or(Ok(12), |count| count.parse())?;
+    let folder = tempfile::tempdir()?;
+    let file = format!("sqlite://{}?mode=rwc", folder.path().join("scans.db").display());
+    let url = std::env::var("DATABASE_URL").unwrap_or(file);
+
+    // The application's pool, which tells the experts' limiter how it is.
+    install_default_drivers();
+    let options = AnyPoolOptions::new().max_connections(10).acquire_timeout(Duration::from_secs(5));
+    let pool = MeteredPool::new(options.connect(&url).await?).with_name("scans");
+    let experts = Limiter::builder().name("experts").pool(pool.probe()).build()?;
+    let jobs = Limiter::builder().name("jobs").fixed(2).build()?;
+
+    let by_job = |asked: &Question| Class::default().key(Key::new(asked.job.cast_unsigned()));
+    let expert = BoxCloneSyncService::new(
+        ServiceBuilder::new().layer(QueueLayer::new(experts.clone()).class(by_job)).service_fn(move |_| {
+            let pool = pool.clone();
+            async move { Ok::<_, BoxError>(sqlx::query_scalar::<_, i64>(QUERY).fetch_one(&pool).await?) }
+        }),
+    );
+
+    if url.starts_with("postgres") {
+        work_on_postgres(&url, jobs.clone(), expert, count).await?;
+    } else {
+        work_on_sqlite(&url, jobs.clone(), expert, count).await?;
+    }
+    println!("{}\n{}", jobs.explain(), experts.explain());
+    Ok(())
+}
