@@ -53,6 +53,9 @@ mod rollout {}
 #[doc = include_str!("../../docs/simulate.md")]
 mod simulate {}
 
+#[doc = include_str!("../../docs/tiers.md")]
+mod tiers {}
+
 #[doc = include_str!("../../docs/troubleshooting.md")]
 mod troubleshooting {}
 

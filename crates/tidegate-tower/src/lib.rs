@@ -10,7 +10,7 @@
 //!
 //! [`LimitLayer`] (what you put on a stack), [`ServiceBuilderExt`] (the short way to do so), [`Limit`] (the service it
 //! makes, and what its clones share), [`Classify`] (what the control law hears of a result); then the other two
-//! admissions, [`QueueLayer`] with [`ClassOf`] and [`ShedLayer`].
+//! admissions, [`QueueLayer`] with [`ClassOf`] and [`ShedLayer`]. For jobs that fan out: [`Job`] and [`FanOut`].
 //!
 //! # Which layer?
 //!
@@ -36,6 +36,8 @@
 //! # Ok(()) }
 //! ```
 
+pub mod fan_out;
+pub mod job;
 pub mod limit;
 pub mod queue;
 pub mod shed;
@@ -47,6 +49,8 @@ mod ext;
 pub use class_of::{ClassOf, OneClass};
 pub use classify::{Classify, ClassifyErrors, DefaultClassify, classify_elapsed};
 pub use ext::ServiceBuilderExt;
+pub use fan_out::{FanOut, Progress, ProgressWatch};
+pub use job::{ByJob, Job, JobScope};
 pub use limit::{Limit, LimitLayer};
 pub use queue::{Queue, QueueLayer};
 pub use shed::{Shed, ShedLayer};
