@@ -22,9 +22,11 @@ use crate::job::inside;
 /// All experts run at the same time on the task that polls this, and each on its own clone of the service. They begin in the
 /// order of their requests: the clone of the next one is asked whether it is ready, and is called once it is. So a job of a
 /// thousand experts asks like a job of one, and whoever serves those that ask in turn (the line of a `LimitLayer`, or that of
-/// callers who find a full queue) serves jobs in turn. Give a `QueueLayer` a queue that holds the experts of all jobs: while it
-/// is full an expert may be refused, as a place is not reserved for who was told of it. How many are at work is up to a limiter's layer in the service. They run
+/// callers who find a full queue) serves jobs in turn. How many are at work is up to a limiter's layer in the service. They run
 /// as part of the job: [`Job::current`] and [`ByJob`](crate::ByJob) know it.
+///
+/// Give a `QueueLayer` a queue that holds the experts of all jobs: while it is full an expert may be refused, as a place is not
+/// reserved for who was told of it.
 ///
 /// Results come as experts end, unless they are [`ordered`](Self::ordered). An error is a result like another, unless it is
 /// told to [stop](Self::stop_on_error). No expert at all is a stream that is over.
