@@ -8,16 +8,20 @@
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use apalis::prelude::*;
 use apalis_postgres::PostgresStorage;
 use apalis_sqlite::SqliteStorage;
 use futures_util::future::try_join_all;
+use futures_util::{Stream, stream};
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::SqlitePoolOptions;
-use tidegate::{Class, Key, LimitLayer, Limiter, MeteredPool, Outcome, QueueLayer, classify_box_error};
+use tidegate::{
+    Class, FollowConfig, Key, LimitLayer, Limiter, MeteredPool, Outcome, QueueLayer, classify_box_error,
+};
 use tokio::task::JoinHandle;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceBuilder, ServiceExt};
@@ -33,6 +37,15 @@ struct Question {
 
 type Expert = BoxCloneSyncService<Question, i64, BoxError>;
 type Running = JoinHandle<Result<(), WorkerError>>;
+
+/// When to look for jobs. apalis's own interval is not heard again if it ends while a slow fetch runs.
+fn ticks(every: Duration) -> impl Stream<Item = ()> + Unpin + Send {
+    let mut interval = tokio::time::interval(every);
+    stream::poll_fn(move |cx| {
+        while interval.poll_tick(cx).is_ready() {}
+        Poll::Pending
+    })
+}
 
 /// Puts `count` jobs into a queue and works until they are done. A macro, because backends have no common type.
 macro_rules! queue {
@@ -59,7 +72,7 @@ macro_rules! queue {
                     }
                 };
                 let worker = WorkerBuilder::new("scans-1")
-                    .backend(storage.poll_with_interval(Duration::from_millis(50)))
+                    .backend(storage.poll_with_stream(ticks(Duration::from_millis(50))))
                     .rate_limit(10, Duration::from_secs(1))
                     .layer(LimitLayer::new(jobs).classify_errors(classify_box_error))
                     .build(deep_scan);
@@ -96,7 +109,9 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let options = AnyPoolOptions::new().max_connections(10).acquire_timeout(Duration::from_secs(5));
     let pool = MeteredPool::new(options.connect(&url).await?).with_name("scans");
     let experts = Limiter::builder().name("experts").pool(pool.probe()).build()?;
-    let jobs = Limiter::builder().name("jobs").fixed(2).build()?;
+    // No more jobs than the experts have room for.
+    let jobs =
+        Limiter::builder().name("jobs").follow(&experts, FollowConfig::default().max_limit(5)).build()?;
 
     let by_job = |asked: &Question| Class::default().key(Key::new(asked.job.cast_unsigned()));
     let expert = BoxCloneSyncService::new(

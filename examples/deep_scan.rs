@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
-use tidegate::{Class, Key, Limiter, MeteredPool, QueueLayer, classify_sqlx};
+use tidegate::{Class, FollowConfig, Key, Limiter, MeteredPool, QueueLayer, classify_sqlx};
 use tokio::task::JoinSet;
 use tower::{ServiceBuilder, ServiceExt};
 
@@ -33,7 +33,9 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let options = AnyPoolOptions::new().max_connections(10).acquire_timeout(Duration::from_secs(5));
     let pool = MeteredPool::new(options.connect(&url).await?).with_name("scans");
     let experts = Limiter::builder().name("experts").pool(pool.probe()).build()?;
-    let jobs = Limiter::builder().name("jobs").fixed(2).build()?;
+    // No more jobs than the experts have room for.
+    let jobs =
+        Limiter::builder().name("jobs").follow(&experts, FollowConfig::default().max_limit(5)).build()?;
 
     // Jobs share the limit, however many experts each of them asks.
     let by_job = |asked: &Question| Class::default().key(Key::new(asked.job));

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use apalis::layers::limit::GlobalConcurrencyLimitLayer;
@@ -10,6 +11,7 @@ use apalis::prelude::{
 use apalis_postgres::PostgresStorage;
 use apalis_sqlite::SqliteStorage;
 use futures_util::future::BoxFuture;
+use futures_util::{Stream, stream};
 use tidegate::{LimitLayer, Limiter};
 use tokio::task::JoinHandle;
 
@@ -20,7 +22,7 @@ use super::store::{Diary, Pool};
 macro_rules! run {
     ($backend:expr, $context:expr, $plan:expr, $work:expr) => {{
         let worker = WorkerBuilder::new(&$context)
-            .backend($backend.poll_with_interval(Duration::from_millis(20)))
+            .backend($backend.poll_with_stream(ticks(Duration::from_millis(20))))
             .option_layer($plan.retry_after.map(retry))
             .option_layer($plan.limiter.map(LimitLayer::new))
             .option_layer($plan.global)
@@ -157,6 +159,15 @@ impl Drop for JobWorker {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// Looks for jobs every so often. apalis's own interval is not heard again if it ends while a slow fetch runs.
+fn ticks(every: Duration) -> impl Stream<Item = ()> + Unpin + Send {
+    let mut interval = tokio::time::interval(every);
+    stream::poll_fn(move |cx| {
+        while interval.poll_tick(cx).is_ready() {}
+        Poll::Pending
+    })
 }
 
 fn retry(after: Duration) -> RetryLayer<BackoffRetryPolicy<ExponentialBackoff>> {

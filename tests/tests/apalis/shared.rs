@@ -106,3 +106,23 @@ async fn worker_on_the_applications_pool_dies_of_its_exhaustion() {
     assert!(error.starts_with("Failed to poll backend: ") && error.contains("pool timed out"), "{error}");
     drop(held);
 }
+
+/// With apalis's `poll_with_interval` the worker sleeps for ever, if interval and heartbeat end while it fetches.
+#[tokio::test]
+async fn worker_outlives_a_fetch_that_took_longer_than_its_heartbeat() {
+    let queue = JobQueue::postgres().await;
+    let worker = JobWorker::start(&queue, WorkerPlan::new("worker").limiter(&jobs(2)), job_of(SHORT));
+    while !queue.worker_is_known("worker").await {
+        tokio::time::sleep(SHORT).await;
+    }
+    let pool = application(&queue).await;
+    let mut locked = pool.begin().await.unwrap();
+    sqlx::query("LOCK TABLE apalis.jobs IN ACCESS EXCLUSIVE MODE").execute(&mut *locked).await.unwrap();
+    tokio::time::sleep(10 * SHORT).await;
+    locked.commit().await.unwrap();
+    // It finds that there is nothing, and waits for the next look.
+    tokio::time::sleep(10 * SHORT).await;
+    queue.push(0..1).await;
+    queue.until("Done", 1).await;
+    worker.stop().await.unwrap();
+}
