@@ -11,6 +11,9 @@ mod index {}
 #[doc = include_str!("../../docs/admission.md")]
 mod admission {}
 
+#[doc = include_str!("../../docs/coalescing.md")]
+mod coalescing {}
+
 #[doc = include_str!("../../docs/configuration.md")]
 mod configuration {}
 

@@ -11,6 +11,7 @@
 //! [`LimitLayer`] (what you put on a stack), [`ServiceBuilderExt`] (the short way to do so), [`Limit`] (the service it
 //! makes, and what its clones share), [`Classify`] (what the control law hears of a result); then the other two
 //! admissions, [`QueueLayer`] with [`ClassOf`] and [`ShedLayer`]. For jobs that fan out: [`Job`] and [`FanOut`].
+//! [`CoalesceLayer`] admits nothing: it makes fewer calls of many.
 //!
 //! # Which layer?
 //!
@@ -36,6 +37,7 @@
 //! # Ok(()) }
 //! ```
 
+pub mod coalesce;
 pub mod fan_out;
 pub mod job;
 pub mod limit;
@@ -48,6 +50,7 @@ mod ext;
 
 pub use class_of::{ClassOf, OneClass};
 pub use classify::{Classify, ClassifyErrors, DefaultClassify, classify_elapsed};
+pub use coalesce::{Coalesce, CoalesceConfig, CoalesceError, CoalesceLayer};
 pub use ext::ServiceBuilderExt;
 pub use fan_out::{FanOut, Progress, ProgressWatch};
 pub use job::{ByJob, Job, JobScope};

@@ -7,8 +7,8 @@ use std::future::{Ready, pending};
 use tidegate_core::Outcome;
 use tidegate_limiter::Class;
 use tidegate_tower::{
-    ClassifyErrors, DefaultClassify, Limit, LimitLayer, OneClass, Queue, QueueLayer, Shed, ShedLayer, limit,
-    queue, shed,
+    ClassifyErrors, Coalesce, CoalesceLayer, DefaultClassify, Limit, LimitLayer, OneClass, Queue, QueueLayer,
+    Shed, ShedLayer, coalesce, limit, queue, shed,
 };
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 use tower::{BoxError, Layer, Service, service_fn};
@@ -45,6 +45,9 @@ fn layers_and_services_cross_threads() {
     is_shareable::<LimitLayer>();
     is_shareable::<QueueLayer>();
     is_shareable::<ShedLayer>();
+    is_shareable::<CoalesceLayer<u32>>();
+    is_shareable::<Coalesce<u32, u32>>();
+    is_shareable::<coalesce::future::ResponseFuture<u32>>();
     is_shareable::<Limit<Plain>>();
     is_shareable::<Queue<Plain>>();
     is_shareable::<Shed<Plain>>();
