@@ -5,4 +5,4 @@ mod store;
 mod worker;
 
 pub use store::{JobQueue, Run};
-pub use worker::{JobWorker, Work, WorkerPlan, work};
+pub use worker::{JobWorker, Work, WorkerPlan, ticks, work};

@@ -162,7 +162,7 @@ impl Drop for JobWorker {
 }
 
 /// Looks for jobs every so often. apalis's own interval is not heard again if it ends while a slow fetch runs.
-fn ticks(every: Duration) -> impl Stream<Item = ()> + Unpin + Send {
+pub fn ticks(every: Duration) -> impl Stream<Item = ()> + Unpin + Send {
     let mut interval = tokio::time::interval(every);
     stream::poll_fn(move |cx| {
         while interval.poll_tick(cx).is_ready() {}

@@ -1,11 +1,15 @@
 //! What workers share with others: a job limit, and a pool.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use apalis::layers::limit::GlobalConcurrencyLimitLayer;
+use futures_util::StreamExt as _;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
-use tidegate_tests::job_queue::{JobQueue, JobWorker, Work, WorkerPlan, work};
+use tidegate_tests::job_queue::{JobQueue, JobWorker, Work, WorkerPlan, ticks, work};
 
 use crate::{check_runs, job_of, jobs, queues, until};
 
@@ -107,22 +111,24 @@ async fn worker_on_the_applications_pool_dies_of_its_exhaustion() {
     drop(held);
 }
 
-/// With apalis's `poll_with_interval` the worker sleeps for ever, if interval and heartbeat end while it fetches.
-#[tokio::test]
-async fn worker_outlives_a_fetch_that_took_longer_than_its_heartbeat() {
-    let queue = JobQueue::postgres().await;
-    let worker = JobWorker::start(&queue, WorkerPlan::new("worker").limiter(&jobs(2)), job_of(SHORT));
-    while !queue.worker_is_known("worker").await {
-        tokio::time::sleep(SHORT).await;
+/// Counts how often a task would be woken.
+#[derive(Default)]
+struct Wakes(AtomicU32);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
     }
-    let pool = application(&queue).await;
-    let mut locked = pool.begin().await.unwrap();
-    sqlx::query("LOCK TABLE apalis.jobs IN ACCESS EXCLUSIVE MODE").execute(&mut *locked).await.unwrap();
-    tokio::time::sleep(10 * SHORT).await;
-    locked.commit().await.unwrap();
-    // It finds that there is nothing, and waits for the next look.
-    tokio::time::sleep(10 * SHORT).await;
-    queue.push(0..1).await;
-    queue.until("Done", 1).await;
-    worker.stop().await.unwrap();
+}
+
+/// apalis asks once each time its worker is awake, perhaps long after the tick; nothing else may wake the worker again.
+#[tokio::test]
+async fn ticks_leave_a_wake_behind_however_late_they_are_asked() {
+    let (wakes, mut ticks) = (Arc::new(Wakes::default()), ticks(SHORT));
+    let waker = Waker::from(Arc::clone(&wakes));
+    for asked in 1..=3 {
+        assert!(ticks.poll_next_unpin(&mut Context::from_waker(&waker)).is_pending());
+        tokio::time::sleep(3 * SHORT).await;
+        assert_eq!(wakes.0.load(Ordering::Relaxed), asked);
+    }
 }
