@@ -27,7 +27,8 @@ pub struct Acquire {
 /// ```
 /// `Waiting` owns its ticket, if it has not given up its place, and gives back what became of it when dropped.
 enum State {
-    New(Option<Class>),
+    /// And whether room in the bounded queue was promised to it.
+    New(Option<Class>, bool),
     Waiting(Wait),
     Done,
 }
@@ -50,8 +51,8 @@ struct Rare {
 }
 
 impl Acquire {
-    pub(crate) const fn new(shared: Arc<Shared>, class: Option<Class>) -> Self {
-        Self { shared: Some(shared), state: State::New(class) }
+    pub(crate) const fn new(shared: Arc<Shared>, class: Option<Class>, has_room: bool) -> Self {
+        Self { shared: Some(shared), state: State::New(class, has_room) }
     }
 
     #[inline]
@@ -59,6 +60,7 @@ impl Acquire {
         &mut self,
         shared: &Arc<Shared>,
         class: Option<&Class>,
+        has_room: bool,
         cx: &Context<'_>,
     ) -> Option<Result<Hold, Overloaded>> {
         let free = match class {
@@ -66,19 +68,20 @@ impl Acquire {
             Some(class) if class.deadline.is_none() => shared.gate.try_take_class(class),
             Some(_) => None,
         };
-        if free.is_some() { free.map(Ok) } else { self.enter(shared, class, cx) }
+        if free.is_some() { free.map(Ok) } else { self.enter(shared, class, has_room, cx) }
     }
 
     fn enter(
         &mut self,
         shared: &Arc<Shared>,
         class: Option<&Class>,
+        has_room: bool,
         cx: &Context<'_>,
     ) -> Option<Result<Hold, Overloaded>> {
         let waker = Some(cx.waker().clone());
         let (entry, read) = match class {
             None => (shared.gate.enter(Kind::Permit, Line::Ordinary, waker), None),
-            Some(class) => enter_class(shared, class, waker),
+            Some(class) => enter_class(shared, class, has_room, waker),
         };
         match entry {
             Entry::Admitted(hold) => Some(Ok(hold)),
@@ -167,7 +170,12 @@ impl Acquire {
 }
 
 /// Reads the clock only if the call has a deadline, or must wait where somebody minds for how long.
-fn enter_class(shared: &Shared, class: &Class, waker: Option<Waker>) -> (Entry, Option<Instant>) {
+fn enter_class(
+    shared: &Shared,
+    class: &Class,
+    has_room: bool,
+    waker: Option<Waker>,
+) -> (Entry, Option<Instant>) {
     let mut read = None;
     let mut left = None;
     if let Some(deadline) = class.deadline {
@@ -178,7 +186,7 @@ fn enter_class(shared: &Shared, class: &Class, waker: Option<Waker>) -> (Entry, 
         left = Some(nanos(time));
     }
     let now = || nanos(read.get_or_insert_with(Instant::now).duration_since(shared.start));
-    (shared.gate.enter_class(class, now, left, waker), read)
+    (shared.gate.enter_class(class, has_room, now, left, waker), read)
 }
 
 impl Future for Acquire {
@@ -190,14 +198,14 @@ impl Future for Acquire {
     /// tokio runtime with timers.
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let State::New(class) = &self.state else {
+        let State::New(class, has_room) = &self.state else {
             return self.poll_waiting(cx);
         };
-        let class = *class;
+        let (class, has_room) = (*class, *has_room);
         let Some(shared) = self.shared.take() else {
             unreachable!("`Acquire` was polled after a waker had panicked in it");
         };
-        let begun = self.begin(&shared, class.as_ref(), cx);
+        let begun = self.begin(&shared, class.as_ref(), has_room, cx);
         self.shared = Some(shared);
         match begun {
             Some(result) => self.end(result),
@@ -235,7 +243,7 @@ impl Drop for Acquire {
 impl fmt::Debug for Acquire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
-            State::New(_) => "new",
+            State::New(..) => "new",
             State::Waiting(_) => "waiting",
             State::Done => "done",
         };

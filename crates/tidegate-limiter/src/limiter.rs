@@ -135,7 +135,7 @@ impl Limiter {
     /// Dropping the future gives up the place in line. A permit that was handed over and not yet seen goes to the next in
     /// line; none is lost. A future that is polled anew, as in `select!` in a loop over `&mut acquire`, keeps its place.
     pub fn acquire(&self) -> Acquire {
-        Acquire::new(Arc::clone(&self.shared), None)
+        Acquire::new(Arc::clone(&self.shared), None, false)
     }
 
     /// Waits for the permits of a call of this class, in the bounded queue.
@@ -159,7 +159,7 @@ impl Limiter {
     /// As [`acquire`](Self::acquire): dropping the future gives up the place in line, and what was handed over and not yet
     /// seen goes to the next in line.
     pub fn acquire_with(&self, class: Class) -> Acquire {
-        Acquire::new(Arc::clone(&self.shared), Some(class))
+        Acquire::new(Arc::clone(&self.shared), Some(class), false)
     }
 
     /// A permit if one is free and nobody waits.

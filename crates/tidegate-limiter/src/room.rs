@@ -12,30 +12,37 @@ use crate::limiter::Shared;
 pub struct Room {
     shared: Arc<Shared>,
     place: Option<Ticket>,
+    /// Whether it has waited for room and was told of some, and no call has come since.
+    is_told: bool,
 }
 
 impl Room {
     /// A handle for one caller.
     #[must_use]
     pub fn new(limiter: &Limiter) -> Self {
-        Self { shared: Arc::clone(limiter.shared()), place: None }
+        Self { shared: Arc::clone(limiter.shared()), place: None, is_told: false }
     }
 
     /// Whether a call that comes now may wait, or be admitted; if not, the task is woken when that may be so.
     ///
-    /// Room is not reserved: of several that are told of it some may find it taken.
+    /// The next call of a handle that had to wait for room is not refused for want of it, even if others have taken it
+    /// meanwhile. Otherwise room is not reserved: of several that find some at the same moment, some may find it taken.
     /// Once the limiter is closed there is room, so that calls hear that they are refused.
     ///
     /// # Cancel safety
     ///
     /// Dropping the handle gives up its place among those who wait to be told; who is next in line is told instead.
     pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.shared.gate.poll_room(&mut self.place, cx)
+        let waits = self.place.is_some();
+        let polled = self.shared.gate.poll_room(&mut self.place, cx);
+        self.is_told |= waits && polled.is_ready();
+        polled
     }
 
     /// A future for one call through this handle's limiter; see [`Limiter::acquire_with`].
-    pub fn acquire_with(&self, class: crate::Class) -> crate::Acquire {
-        crate::Acquire::new(Arc::clone(&self.shared), Some(class))
+    pub fn acquire_with(&mut self, class: crate::Class) -> crate::Acquire {
+        let has_room = std::mem::take(&mut self.is_told);
+        crate::Acquire::new(Arc::clone(&self.shared), Some(class), has_room)
     }
 }
 
@@ -50,7 +57,7 @@ impl Drop for Room {
 impl Clone for Room {
     /// A handle on the same limiter for another caller: a place belongs to one.
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), place: None }
+        Self { shared: Arc::clone(&self.shared), place: None, is_told: false }
     }
 }
 

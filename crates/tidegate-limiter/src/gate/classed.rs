@@ -72,11 +72,12 @@ impl Gate {
 
     /// Takes the permits of a call of `class`, or a place in the bounded queue.
     ///
-    /// `now` is asked for, in nanoseconds since the limiter was built, only if the call has to wait and somebody minds for
+    /// One that `has_room` was told of some and is not refused for want of it. `now` is asked for, in nanoseconds since the limiter was built, only if the call has to wait and somebody minds for
     /// how long.
     pub(crate) fn enter_class(
         &self,
         class: &Class,
+        has_room: bool,
         now: impl FnOnce() -> u64,
         left: Option<u64>,
         mut waker: Option<Waker>,
@@ -92,7 +93,7 @@ impl Gate {
         }
         queue.held_back |= !queue.is_braked && !queue.is_closed;
         let mut displaced = None;
-        let refused = self.refuse_class(&mut queue, flow, class, left, &mut displaced);
+        let refused = self.refuse_class(&mut queue, flow, class, has_room, left, &mut displaced);
         let entry = if let Some(reason) = refused {
             queue.flows().retire(flow);
             Entry::Refused(queue.refusal(reason))
@@ -133,6 +134,7 @@ impl Gate {
         queue: &mut Queue,
         flow: FlowId,
         class: &Class,
+        has_room: bool,
         left: Option<u64>,
         displaced: &mut Option<Option<Waker>>,
     ) -> Option<OverloadReason> {
@@ -146,7 +148,7 @@ impl Gate {
         {
             return Some(OverloadReason::Deadline);
         }
-        if queue.is_full(limit) {
+        if queue.is_full(limit) && !has_room {
             *displaced = queue.displace(class.priority);
             if displaced.is_none() {
                 return Some(OverloadReason::QueueFull);

@@ -68,7 +68,7 @@ fn acquire(gate: &Gate) {
 
 /// A place in the bounded queue, where the permits are known to be out.
 fn queue_up(gate: &Gate, class: &Class) -> Ticket {
-    match gate.enter_class(class, || 0, None, None) {
+    match gate.enter_class(class, false, || 0, None, None) {
         Entry::Queued(ticket) => ticket,
         other => unreachable!("{other:?} where the permits are out"),
     }

@@ -92,7 +92,7 @@ fn a_million_random_drops_lose_nothing() {
 }
 
 fn queue_up(gate: &Gate, class: Class) -> Ticket {
-    match gate.enter_class(&class, || 0, None, None) {
+    match gate.enter_class(&class, false, || 0, None, None) {
         Entry::Queued(ticket) => ticket,
         other => unreachable!("{other:?} where permits are lacking"),
     }

@@ -231,6 +231,35 @@ fn one_that_was_told_and_does_nothing_keeps_the_others_from_it_for_a_look_at_mos
 }
 
 #[test]
+fn one_that_was_told_of_room_is_not_refused_if_others_were_faster() {
+    let rig = rig(1, 1);
+    let _held = rig.admitted(call());
+    let waiting = rig.waiting(call());
+    let mut told = room(&rig);
+    assert_pending!(poll(&mut told));
+    drop(waiting);
+    let _faster = rig.waiting(call());
+    assert_ready!(poll(&mut told));
+    let mut late = task::spawn(told.acquire_with(call()));
+    assert_pending!(late.poll());
+    assert_eq!(rig.limiter.snapshot().queued, 2);
+    // It was told of one place, and asks for no second one unasked.
+    let mut second = task::spawn(told.acquire_with(call()));
+    assert!(assert_ready!(second.poll()).is_err());
+}
+
+#[test]
+fn one_that_found_room_without_waiting_may_find_it_taken() {
+    let rig = rig(1, 1);
+    let _held = rig.admitted(call());
+    let mut ready = room(&rig);
+    assert_ready!(poll(&mut ready));
+    let _faster = rig.waiting(call());
+    let mut late = task::spawn(ready.acquire_with(call()));
+    assert_eq!(assert_ready!(late.poll()).unwrap_err().reason(), OverloadReason::QueueFull);
+}
+
+#[test]
 fn growth_under_the_brake_is_told_within_a_look() {
     let mut rig = Rig::with(1, |builder| builder.queue_limit_per_permit(1));
     rig.set_brake(true);

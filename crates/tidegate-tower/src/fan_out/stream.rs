@@ -25,8 +25,8 @@ use crate::job::inside;
 /// callers who find a full queue) serves jobs in turn. How many are at work is up to a limiter's layer in the service. They run
 /// as part of the job: [`Job::current`] and [`ByJob`](crate::ByJob) know it.
 ///
-/// Give a `QueueLayer` a queue that holds the experts of all jobs: while it is full an expert may be refused, as a place is not
-/// reserved for who was told of it.
+/// Give a `QueueLayer` a queue that holds the experts of all jobs: while it is full, jobs get places in it in turn and not by
+/// their shares.
 ///
 /// Results come as experts end, unless they are [`ordered`](Self::ordered). An error is a result like another, unless it is
 /// told to [stop](Self::stop_on_error). No expert at all is a stream that is over.

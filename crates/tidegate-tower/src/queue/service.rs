@@ -15,8 +15,9 @@ use crate::{ClassOf, Classify, DefaultClassify, OneClass};
 /// `poll_ready` is ready while the queue has room; it says nothing of the inner service, which a clone is asked for once
 /// the call has its permits. So a call that waits holds nothing of the inner service.
 ///
-/// Once it was ready it stays so until it is called, as tower's contract asks. Room is not reserved all the same: a call
-/// that comes when the queue has filled meanwhile is refused, or takes the place of a call of lower priority.
+/// Once it was ready it stays so until it is called, as tower's contract asks. A service that had to wait for room has it
+/// then. Otherwise room is not reserved: a call that comes when the queue has filled meanwhile is refused, or takes the place
+/// of a call of lower priority.
 /// A call comes when its future is first polled, not when it is made: one that nobody polls keeps nothing from others.
 /// So whoever makes calls faster than they are polled (a `Buffer` above, say) is not held back by a full queue.
 ///

@@ -218,3 +218,18 @@ impl<S: Service<u64, Error = u64>> Service<u64> for Dead<S> {
         self.0.call(request)
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_full_queue_has_no_place_for_waits_and_is_not_refused() {
+    let limiter = Limiter::builder().fixed(2).queue_limit(3).build().unwrap();
+    let seen = Jobs::default();
+    let expert = experts(&limiter, &seen);
+    let run = |id: u32| {
+        seen.admit(Job::new(id));
+        tokio::spawn(Job::new(id).fan_out(expert.clone(), [0; 50]).all())
+    };
+    for job in [run(1), run(2), run(3), run(4)] {
+        assert_eq!(job.await.unwrap().unwrap().len(), 50);
+    }
+    assert_idle(&limiter);
+}

@@ -47,7 +47,7 @@ fn a_release_on_the_fast_path_is_seen_by_a_call_with_a_class() {
         let gate = Arc::new(gate(1));
         assert!(gate.try_take());
         let releaser = beside(&gate, move |gate| gate.release(Hold::PLAIN));
-        let hold = match gate.enter_class(&class(1), || 0, None, None) {
+        let hold = match gate.enter_class(&class(1), false, || 0, None, None) {
             super::Entry::Admitted(hold) => hold,
             super::Entry::Queued(ticket) => wait(&gate, &ticket),
             super::Entry::Refused(refusal) => unreachable!("{refusal}"),

@@ -162,7 +162,7 @@ fn a_class_comes_while_the_last_is_handed_over() {
         let classed = beside(&gate, |gate| {
             let entry = match gate.try_take_class(&class(1)) {
                 Some(hold) => Entry::Admitted(hold),
-                None => gate.enter_class(&class(1), || 0, None, None),
+                None => gate.enter_class(&class(1), false, || 0, None, None),
             };
             gate.release(match entry {
                 Entry::Admitted(hold) => hold,

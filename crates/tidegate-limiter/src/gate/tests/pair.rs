@@ -204,7 +204,8 @@ impl Pair {
     fn enter_class(&mut self, class: &Class, left: Option<u64>) {
         let id = self.next_id;
         let woken = Arc::new(Woken::default());
-        let entry = self.gate.enter_class(class, || self.now, left, Some(Waker::from(Arc::clone(&woken))));
+        let entry =
+            self.gate.enter_class(class, false, || self.now, left, Some(Waker::from(Arc::clone(&woken))));
         if !matches!(entry, Entry::Refused(_)) {
             self.note_flow(Some(class));
         }
