@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use tidegate::Nested;
+
 use crate::faults::Fault;
 use crate::parse;
+use crate::workload::Workload;
 
 /// How the experts' parallelism is limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +63,12 @@ impl Policy {
 }
 
 impl Policy {
+    /// What its pool does about a second connection of one expert.
+    pub(crate) fn nested(self, workload: &Workload) -> Nested {
+        let per_call = workload.connections_per_call();
+        if self == Self::AdaptiveTiers && per_call > 1 { Nested::reserve(per_call) } else { Nested::Warn }
+    }
+
     /// Connections of its pool, for a workload with a pool of so many.
     pub(crate) const fn pool(self, pool: u32) -> u32 {
         if matches!(self, Self::Ticket) { TICKET_POOL } else { pool }

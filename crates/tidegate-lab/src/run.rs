@@ -88,7 +88,7 @@ pub(crate) async fn run(
     mut watch: impl FnMut(Glimpse<'_>),
 ) -> Result<Measured, Failure> {
     let workload = &Workload { pool: order.policy.pool(workload.pool), ..workload.clone() };
-    let pools = database.open(workload).await?;
+    let pools = database.open(workload, order.policy.nested(workload)).await?;
     let recorder = Arc::new(Recorder::new(Instant::now(), workload.duration));
     let bench = Arc::new(Bench { calls, ..Bench::new(pools, workload, &recorder) });
     let gate = Arc::new(Gate::new(&bench, order)?);
@@ -101,7 +101,6 @@ pub(crate) async fn run(
         if recorder.is_over() {
             break;
         }
-        gate.follow();
         let point = sampler.take(&bench, &gate);
         watch(Glimpse {
             elapsed: recorder.elapsed(),

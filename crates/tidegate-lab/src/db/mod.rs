@@ -10,7 +10,7 @@ mod target;
 
 use std::time::Duration;
 
-use tidegate::{LimiterBuilder, PoolEvidence};
+use tidegate::{LimiterBuilder, Nested, PoolEvidence};
 use tokio::time::{Instant, timeout};
 
 pub(crate) use self::target::Target;
@@ -103,13 +103,18 @@ impl Database {
     }
 
     /// Opens the pool that a workload asks for; its connections are opened as they are needed.
-    pub(crate) async fn open(&self, workload: &Workload) -> Result<Pools, Failure> {
+    ///
+    /// # Errors
+    ///
+    /// If the pool cannot reserve what `nested` says.
+    pub(crate) async fn open(&self, workload: &Workload, nested: Nested) -> Result<Pools, Failure> {
         let (size, wait) = (workload.pool, workload.acquire_timeout);
-        Ok(match self {
-            Self::MySql(server) => Pools::MySql(server.open(size, wait)),
-            Self::Postgres(server) => Pools::Postgres(server.open(size, wait)),
-            Self::Sqlite(store) => Pools::Sqlite(store.open(size, wait).await?),
-        })
+        let opened = match self {
+            Self::MySql(server) => server.open(size, wait).with_nested(nested).map(Pools::MySql),
+            Self::Postgres(server) => server.open(size, wait).with_nested(nested).map(Pools::Postgres),
+            Self::Sqlite(store) => store.open(size, wait, nested).map(Pools::Sqlite),
+        };
+        opened.map_err(Failure::work)
     }
 
     /// A queue of its own for one run, empty.

@@ -15,7 +15,9 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Connection, QueryBuilder};
 use tempfile::TempDir;
-use tidegate::{MeteredConnection, MeteredPool, MeteredTransaction, PoolEvidence, PoolProbe};
+use tidegate::{
+    ConfigError, MeteredConnection, MeteredPool, MeteredTransaction, Nested, PoolEvidence, PoolProbe,
+};
 use tokio::time::Instant;
 
 use super::Query;
@@ -77,12 +79,17 @@ impl Store {
         conn.close().await
     }
 
-    pub(super) async fn open(&self, size: u32, acquire_timeout: Duration) -> sqlx::Result<Pools> {
+    pub(super) fn open(
+        &self,
+        size: u32,
+        acquire_timeout: Duration,
+        nested: Nested,
+    ) -> Result<Pools, ConfigError> {
         let pool = |size, name: &str| {
             let options = SqlitePoolOptions::new().max_connections(size).acquire_timeout(acquire_timeout);
             MeteredPool::new(options.connect_lazy_with(self.options())).with_name(name)
         };
-        Ok(Pools { readers: pool(size, "readers"), writer: pool(1, "writer") })
+        Ok(Pools { readers: pool(size, "readers").with_nested(nested)?, writer: pool(1, "writer") })
     }
 
     pub(super) fn place(&self) -> String {

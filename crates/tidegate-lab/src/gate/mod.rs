@@ -160,13 +160,6 @@ impl Gate {
         }
     }
 
-    /// Lets one limit follow another, where one does; to be called again and again.
-    pub(crate) fn follow(&self) {
-        if let Limit::Tiers(tiers) = &self.limit {
-            tiers.follow();
-        }
-    }
-
     /// Jobs that may run at a time, if the policy finds that out.
     pub(crate) fn job_limit(&self) -> Option<u32> {
         if let Limit::Tiers(tiers) = &self.limit { Some(tiers.job_limit()) } else { None }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tidegate::{Class, LimitLayer, Limiter, Mode, Outcome, Overloaded, QueueLayer, RetryBudget};
+use tidegate::{
+    Class, FollowConfig, LimitLayer, Limiter, Mode, Outcome, Overloaded, QueueLayer, RetryBudget,
+};
 use tokio::time::sleep;
 use tower::retry::{Policy, RetryLayer};
 use tower::{BoxError, ServiceBuilder};
@@ -38,10 +40,12 @@ impl Tiers {
     pub(super) fn new(bench: &Bench, bounds: Bounds) -> Result<Self, Failure> {
         let experts = limiter(bench, bounds, Mode::Enforce, |builder| {
             // Every expert of the workload may wait: what is refused would be tried again by its job.
-            builder.queue_limit(bench.workload.experts_at_once())
+            let builder = builder.queue_limit(bench.workload.experts_at_once());
+            // The pool reserves what an expert holds at once, so that no cap is needed against deadlocks.
+            builder.connections_per_call(1)
         })?;
-        let jobs =
-            Limiter::builder().name("jobs").fixed(job_limit(&experts)).build().map_err(Failure::work)?;
+        let follow = FollowConfig::default().experts_per_job(EXPERTS_PER_JOB);
+        let jobs = Limiter::builder().name("jobs").follow(&experts, follow).build().map_err(Failure::work)?;
         Ok(Self { experts, jobs })
     }
 
@@ -69,16 +73,6 @@ impl Tiers {
     pub(super) fn job_limit(&self) -> u32 {
         self.jobs.snapshot().limit
     }
-
-    /// Lets the job limit follow the expert limit.
-    pub(super) fn follow(&self) {
-        // Without a driver the run is over.
-        let _ = self.jobs.set_limit(job_limit(&self.experts));
-    }
-}
-
-fn job_limit(experts: &Limiter) -> u32 {
-    (experts.snapshot().limit / EXPERTS_PER_JOB).max(1)
 }
 
 /// An error of the queue is a refusal, which no expert has counted.
