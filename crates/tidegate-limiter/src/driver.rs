@@ -193,6 +193,9 @@ impl Driver {
         if decision.to != observation.limit {
             shared.set_limit(decision.to);
         }
+        if let Some(pool) = &evidence.pool {
+            shared.history.lock().note_sets(pool.sets);
+        }
         if !self.is_frozen {
             shared.history.lock().note(DecisionRecord { at: now, decision });
         }

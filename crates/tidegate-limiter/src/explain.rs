@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tidegate_core::{Bound, Decision, Timestamp};
+use tidegate_core::{Bound, Decision, PoolSets, Timestamp};
 
 use crate::{LawSettings, Limiter, Mode, RetryDenied, Snapshot};
 
@@ -29,6 +29,9 @@ pub struct Explanation {
     pub snapshot: Snapshot,
     /// What the limit rests on, if a bound holds it.
     pub bound: Bound,
+    /// The connection sets at the driver's last tick, if the pool reserves them: who waits for one is held back by the pool's
+    /// gate, not by the limit.
+    pub sets: Option<PoolSets>,
     /// Whether the driver is there to move the limit: not once the law or the probe panicked, or the runtime was shut down.
     pub is_driven: bool,
     /// Why no retries are lent whatever succeeds, if somebody has asked for one before.
@@ -83,6 +86,7 @@ impl Limiter {
             at,
             snapshot,
             bound: history.bound(),
+            sets: history.sets(),
             is_driven: shared.live.is_driven(),
             retries_denied: shared.retries.hold(),
             latest: history.latest().map(dated),
@@ -134,6 +138,13 @@ impl Explanation {
         if overhang > 0 && mode == Mode::Enforce {
             write!(f, ", {overhang} above the limit until they come back")?;
         }
+        if let Some(sets) = &self.sets {
+            let PoolSets { open, most, waiting, .. } = sets;
+            write!(
+                f,
+                "; {open} of {most} connection sets open, {waiting} wait in front of the pool for one"
+            )?;
+        }
         if self.snapshot.is_closed {
             f.write_str("; closed, nobody is admitted any more")?;
         }
@@ -181,6 +192,35 @@ fn system_time() -> SystemTime {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn connection_sets_are_told_as_the_pool_last_showed_them() {
+        use crate::{PoolMeter, PoolProbe};
+        use tidegate_core::{PoolEvidence, PoolReading};
+        struct Sets(PoolMeter);
+        impl PoolProbe for Sets {
+            fn read(&self) -> PoolEvidence {
+                self.0.evidence(PoolReading::new(3, 0, 0, Duration::from_secs(1)))
+            }
+
+            fn name(&self) -> &str {
+                self.0.name()
+            }
+        }
+        let meter = PoolMeter::with_nested("sets", crate::Nested::reserve(2), 3).unwrap();
+        let builder = Limiter::builder().name("experts").pool(Sets(meter.clone())).fixed(9);
+        let (limiter, mut driver) = builder.build_manual().unwrap();
+        assert_eq!(limiter.explain().sets, None, "nothing was seen yet");
+        let reading = PoolReading::new(3, 0, 0, Duration::from_secs(1));
+        let waits: Vec<_> =
+            (1..=4).map(|call| crate::poll_as_call(call, || meter.begin_in_hand(reading, None))).collect();
+        driver.tick(Timestamp::from_start(Duration::from_millis(100)));
+        let told = limiter.explain();
+        assert_eq!(told.sets, Some(PoolSets::new(2, 2, 2)));
+        let text = "experts: limit 9, 0 in flight, 0 queued; 2 of 2 connection sets open, 2 wait in front of the pool for one";
+        assert_eq!(told.to_string().lines().next(), Some(text));
+        drop(waits);
+    }
 
     #[test]
     fn what_is_old_has_a_date() {

@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 
-use tidegate_core::{Bound, Decision, Reason, Timestamp};
+use tidegate_core::{Bound, Decision, PoolSets, Reason, Timestamp};
 
 /// How many decisions are remembered.
 const KEPT: usize = 256;
@@ -21,11 +21,12 @@ pub(crate) struct History {
     changes: VecDeque<DecisionRecord>,
     latest: Option<DecisionRecord>,
     bound: Bound,
+    sets: Option<PoolSets>,
 }
 
 impl History {
     pub(crate) fn new() -> Self {
-        Self { changes: VecDeque::with_capacity(KEPT), latest: None, bound: Bound::None }
+        Self { changes: VecDeque::with_capacity(KEPT), latest: None, bound: Bound::None, sets: None }
     }
 
     /// What the law said at a tick; kept if it moved the limit.
@@ -38,6 +39,15 @@ impl History {
         if record.decision.is_change() {
             self.keep(record);
         }
+    }
+
+    /// The connection sets of the pool at the last tick, if it reserves them.
+    pub(crate) const fn note_sets(&mut self, sets: Option<PoolSets>) {
+        self.sets = sets;
+    }
+
+    pub(crate) const fn sets(&self) -> Option<PoolSets> {
+        self.sets
     }
 
     /// What the owner asked for; kept also where the limit stays.

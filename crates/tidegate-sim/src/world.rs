@@ -7,6 +7,7 @@ mod audit;
 mod calls;
 mod demand;
 mod experts;
+mod gate;
 mod jobs;
 mod process;
 mod tenants;
@@ -18,6 +19,7 @@ use tidegate_limiter::ManualClock;
 
 use self::calls::Call;
 use self::experts::Expert;
+use self::gate::Gate;
 use self::jobs::Job;
 use self::process::{LOOKS_PER_TICK, Process, TICK, timestamp};
 use crate::agenda::Agenda;
@@ -87,6 +89,8 @@ struct World<'a> {
     touched: Vec<usize>,
     /// One for all processes, or one for each.
     pools: Vec<PoolModel>,
+    /// The gate of each pool, if it has one.
+    gates: Vec<Option<Gate>>,
     touched_pools: Vec<usize>,
     database: DatabaseModel,
     /// The moment of the `Served` event that counts, and how often it was planned anew.
@@ -136,6 +140,7 @@ impl<'a> World<'a> {
             processes,
             touched_pools: (0..pools.len()).collect(),
             seen_pools: vec![(0, 0); pools.len()],
+            gates: gates(scenario, pools.len()),
             pools,
             database: DatabaseModel::new(&scenario.database),
             served_at: None,
@@ -286,6 +291,11 @@ impl<'a> World<'a> {
             self.totals.size = self.totals.size - before.1 + after.1;
         }
     }
+}
+
+fn gates(scenario: &Scenario, pools: usize) -> Vec<Option<Gate>> {
+    let gate = || scenario.pool.reserve.map(|per_call| Gate::new(scenario.pool.max, per_call));
+    (0..pools).map(|_| gate()).collect()
 }
 
 fn acquire_timeout(scenario: &Scenario) -> Duration {

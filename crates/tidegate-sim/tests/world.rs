@@ -259,3 +259,16 @@ fn demand_changes_when_the_scenario_says() {
     near(goodputs[1], 100.0, 4.0 * (100.0 / 7.0_f64).sqrt());
     assert!(goodputs[2] < 5.0);
 }
+
+#[test]
+fn calls_that_nest_need_no_limit_where_the_pool_reserves_sets() {
+    let nested = |pool: &str| {
+        let load = "jobs = 30, mode = \"nested\", kinds = [{ share = 1, queries = 2 }]";
+        play("", load, &format!("max = 4, {pool}"), &Policy::none()).whole
+    };
+    let locked = nested("reserve = 2");
+    assert_eq!((locked.pool_timeouts, locked.failed_jobs), (0, 0));
+    // Two calls of 200 ms fill the pool.
+    near(locked.goodput, 10.0, 0.2);
+    assert!(nested("").goodput < 1.0);
+}

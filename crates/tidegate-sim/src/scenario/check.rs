@@ -113,6 +113,10 @@ impl Scenario {
         checks.count("pool.max", pool.max);
         // A call that holds more than the pool has would wait for itself.
         checks.count_within("limiter.connections_per_call", self.limiter.connections_per_call, 1, pool.max);
+        if let Some(reserve) = pool.reserve {
+            let least = pool.resizes.iter().map(|resize| resize.max).fold(pool.max, u32::min);
+            checks.count_within("pool.reserve", reserve, 2, least);
+        }
         checks.within("pool.acquire_timeout_ms", pool.acquire_timeout_ms, 1.0, MS_MAX);
         checks.within("pool.connect_ms", pool.connect_ms, 0.0, MS_MAX);
         checks.within("pool.ping_ms", pool.ping_ms, 0.0, MS_MAX);
@@ -249,6 +253,12 @@ mod tests {
             "seeds = [1]",
             "seeds = [1]\nlimiter = { connections_per_call = 5 }",
             "limiter.connections_per_call is 5, allowed is 1 to 4",
+        );
+        check("max = 4", "max = 4, reserve = 5", "pool.reserve is 5, allowed is 2 to 4");
+        check(
+            "max = 4",
+            "max = 4, reserve = 3, resizes = [{ at_s = 1, max = 2 }]",
+            "pool.reserve is 3, allowed is 2 to 2",
         );
         check("max = 4", "max = 4, colour = 1", "unknown field `colour`");
         check("min = 1", "", "neither");

@@ -18,6 +18,9 @@ pub struct Pool {
     /// The time to test an idle connection before it is lent, in milliseconds. Default 0.5.
     #[serde(default = "ping_ms")]
     pub ping_ms: f64,
+    /// The most connections that one call holds at once, if the pool reserves connection sets: 2 to its least size. One gate
+    /// is in front of each pool, and other users of the pool go past it. Default: it reserves none.
+    pub reserve: Option<u32>,
     /// How its size changes, in order of time.
     #[serde(default)]
     pub resizes: Vec<Resize>,
@@ -63,6 +66,7 @@ impl Pool {
             per_process: false,
             connect_ms: connect_ms(),
             ping_ms: ping_ms(),
+            reserve: None,
             resizes: Vec::new(),
             tenants: Vec::new(),
         }

@@ -79,12 +79,14 @@ impl World<'_> {
         let mut running = 0;
         for call in self.calls.values() {
             running += usize::from(matches!(call.state, CallState::Running { .. }));
-            pools[call.pool].count(call.state);
+            if !matches!(call.state, CallState::AtGate(_)) {
+                pools[call.pool].count(call.state);
+            }
             let User::Expert { process, .. } = call.user else { continue };
             processes[process].count(call.state);
             let tally = &mut self.processes[process].tally;
             match call.state {
-                CallState::InLine | CallState::Opening => {
+                CallState::AtGate(_) | CallState::InLine | CallState::Opening => {
                     tally.pool_wait += u128::from(self.now - call.asked_at);
                 }
                 CallState::Running { granted_at } | CallState::Idle { granted_at } => {
@@ -99,7 +101,7 @@ impl World<'_> {
 impl Gauges {
     const fn count(&mut self, state: CallState) {
         match state {
-            CallState::InLine | CallState::Opening => self.pending += 1,
+            CallState::AtGate(_) | CallState::InLine | CallState::Opening => self.pending += 1,
             CallState::Running { .. } | CallState::Idle { .. } => self.held += 1,
         }
     }

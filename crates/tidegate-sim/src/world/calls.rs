@@ -1,10 +1,13 @@
 //! Calls: an acquire of a connection, and the query on it.
 
 use tidegate_core::Outcome;
+use tidegate_limiter::sets::{Pass, Ticket as Place};
 
+use super::gate::Gate;
 use super::{Event, World};
 use crate::model::{Ended, GiveUp, Opening, Query, Ticket};
 use crate::num::{Nanos, nanos};
+use crate::scenario::QueryMode;
 use crate::slab::Key;
 
 #[derive(Debug)]
@@ -12,6 +15,8 @@ pub(super) struct Call {
     pub(super) user: User,
     pub(super) pool: usize,
     pub(super) asked_at: Nanos,
+    /// What lets it past the gate, if there is one and it is past.
+    pass: Option<Pass<Key>>,
     pub(super) state: CallState,
 }
 
@@ -25,6 +30,7 @@ pub(super) enum User {
 }
 
 /// ```text
+/// AtGate  → InLine    it may go inside
 /// InLine  → Opening   a connection comes free
 /// Opening → Running   it is open and tested
 /// Opening → Idle      the same, for a tenant
@@ -32,6 +38,7 @@ pub(super) enum User {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CallState {
+    AtGate(Place),
     InLine,
     Opening,
     Running { granted_at: Nanos },
@@ -56,11 +63,54 @@ impl World<'_> {
     }
 
     pub(super) fn ask_for(&mut self, user: User, pool: usize) -> Key {
-        let call = self.calls.insert(Call { user, pool, asked_at: self.now, state: CallState::InLine });
+        let state = CallState::InLine;
+        let call = self.calls.insert(Call { user, pool, asked_at: self.now, pass: None, state });
+        if self.pass_gate(call, user, pool) {
+            self.go_inside(call, pool);
+        }
+        call
+    }
+
+    /// Whether the call has not to wait in front of the pool.
+    fn pass_gate(&mut self, key: Key, user: User, pool: usize) -> bool {
+        let User::Expert { expert, .. } = user else { return true };
+        let in_hand = self.experts.get(expert).is_some_and(|expert| expert.plan.mode == QueryMode::Nested);
+        let Some(gate) = &mut self.gates[pool] else { return true };
+        let asked = gate.sets.ask(&[expert], in_hand);
+        let Some(call) = self.calls.get_mut(key) else { return false };
+        match asked {
+            Ok(pass) => call.pass = Some(pass),
+            Err(place) => {
+                call.state = CallState::AtGate(place);
+                gate.callers.insert(place, key);
+            }
+        }
+        !matches!(call.state, CallState::AtGate(_))
+    }
+
+    fn go_inside(&mut self, call: Key, pool: usize) {
         if let Some(opening) = self.pool(pool).request(call) {
             self.open(call, opening);
         }
-        call
+    }
+
+    /// The call has ended; those whom the gate lets in now go inside.
+    fn leave_gate(&mut self, call: Call) {
+        let Some(gate) = &mut self.gates[call.pool] else { return };
+        if let Some(pass) = call.pass {
+            gate.sets.end(pass);
+        } else if let CallState::AtGate(place) = call.state {
+            gate.sets.leave(place);
+            gate.callers.remove(&place);
+        }
+        while let Some((key, pass)) = self.gates[call.pool].as_mut().and_then(Gate::next) {
+            if let Some(call) = self.calls.get_mut(key) {
+                call.pass = Some(pass);
+                call.state = CallState::InLine;
+                let pool = call.pool;
+                self.go_inside(key, pool);
+            }
+        }
     }
 
     pub(super) fn open(&mut self, key: Key, opening: Opening) {
@@ -144,12 +194,13 @@ impl World<'_> {
         if let Some(next) = self.pool(call.pool).release() {
             self.open(next, Opening::Ping);
         }
+        self.leave_gate(call);
     }
 
     pub(super) fn acquire_expires(&mut self, key: Key) {
         let Some(call) = self.calls.get(key) else { return };
         let User::Expert { expert, .. } = call.user else { return };
-        if !matches!(call.state, CallState::InLine | CallState::Opening) {
+        if !matches!(call.state, CallState::AtGate(_) | CallState::InLine | CallState::Opening) {
             return;
         }
         self.books.pool_wait(self.now, self.now - call.asked_at, true);
@@ -161,7 +212,9 @@ impl World<'_> {
     pub(super) fn abandon(&mut self, key: Key) {
         let Some(call) = self.calls.get(key) else { return };
         match call.state {
-            CallState::InLine | CallState::Opening => self.give_up(key, GiveUp::Cancelled),
+            CallState::AtGate(_) | CallState::InLine | CallState::Opening => {
+                self.give_up(key, GiveUp::Cancelled)
+            }
             CallState::Idle { .. } => self.release(key),
             CallState::Running { .. } => {}
         }
@@ -175,10 +228,15 @@ impl World<'_> {
             process.meter.give_up(now, ticket, why);
             process.tally.pool_wait += u128::from(now - call.asked_at);
         }
-        if call.state == CallState::InLine {
-            self.pool(call.pool).leave_line(key);
-        } else if let Some(next) = self.pool(call.pool).abandon_opening() {
-            self.open(next, Opening::Connect);
+        match call.state {
+            CallState::AtGate(_) => {}
+            CallState::InLine => self.pool(call.pool).leave_line(key),
+            _ => {
+                if let Some(next) = self.pool(call.pool).abandon_opening() {
+                    self.open(next, Opening::Connect);
+                }
+            }
         }
+        self.leave_gate(call);
     }
 }

@@ -24,6 +24,9 @@ impl World<'_> {
 
     pub(super) fn resize_pools(&mut self, max: u32) {
         for pool in 0..self.pools.len() {
+            if let Some(gate) = &mut self.gates[pool] {
+                gate.sets.resize(max);
+            }
             for call in self.pool(pool).resize(max) {
                 self.open(call, Opening::Connect);
             }

@@ -1,0 +1,27 @@
+//! The gate of connection sets in front of a pool: the one that the metered pool has.
+
+use std::collections::HashMap;
+
+use tidegate_limiter::sets::{Pass, Sets, Ticket};
+
+use crate::slab::Key;
+
+#[derive(Debug)]
+pub(super) struct Gate {
+    pub(super) sets: Sets<Key>,
+    /// The calls that stand in line.
+    pub(super) callers: HashMap<Ticket, Key>,
+}
+
+impl Gate {
+    pub(super) fn new(max: u32, per_call: u32) -> Self {
+        Self { sets: Sets::new(max, per_call), callers: HashMap::new() }
+    }
+
+    /// The next call that goes inside.
+    pub(super) fn next(&mut self) -> Option<(Key, Pass<Key>)> {
+        let (ticket, pass) = self.sets.admit()?;
+        let call = self.callers.remove(&ticket)?;
+        Some((call, pass))
+    }
+}
