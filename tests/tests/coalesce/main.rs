@@ -1,5 +1,6 @@
 //! Coalesced writes on real databases: one connection for many of them, bad rows, rows of one key.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there, in its helpers too")]
+#![expect(clippy::print_stdout, reason = "the figures that the page cites")]
 
 mod mariadb;
 mod postgres;
