@@ -1,6 +1,11 @@
 //! `tidegate deep-scan` with a job queue and with limits on every tier, from outside.
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "a helper of these tests that cannot help ends the test")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a helper of these tests that cannot help ends the test"
+)]
 
 #[path = "observability/database.rs"]
 mod database;

@@ -60,8 +60,9 @@ mod classify;
 pub use classify::{classify_box_error, classify_error};
 pub use tidegate_core::{
     Aimd, AimdConfig, Bound, ConfigChecks, ConfigError, ConfigFault, ControlLaw, Decision, Demand, Evidence,
-    Fixed, Follow, FollowConfig, Gradient2Config, MAX_LIMIT, Outcome, PoolActivity, PoolAimd, PoolAimdConfig,
-    PoolEvidence, PoolReading, PoolSets, Reason, Terms, Timestamp, Vegas, VegasConfig, error_chain,
+    Fixed, Follow, FollowConfig, Gradient2, Gradient2Config, MAX_LIMIT, Outcome, PoolActivity, PoolAimd,
+    PoolAimdConfig, PoolEvidence, PoolReading, PoolSets, Reason, Terms, Timestamp, Vegas, VegasConfig,
+    error_chain,
 };
 pub use tidegate_limiter::{
     Acquire, BuildError, Claim, Class, DatedDecision, DecisionRecord, Drain, Explanation, Key, LawSettings,

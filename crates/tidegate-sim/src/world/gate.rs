@@ -1,6 +1,6 @@
 //! The gate of connection sets in front of a pool: the one that the metered pool has.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use tidegate_limiter::sets::{Pass, Sets, Ticket};
 
@@ -10,12 +10,12 @@ use crate::slab::Key;
 pub(super) struct Gate {
     pub(super) sets: Sets<Key>,
     /// The calls that stand in line.
-    pub(super) callers: HashMap<Ticket, Key>,
+    pub(super) callers: BTreeMap<Ticket, Key>,
 }
 
 impl Gate {
     pub(super) fn new(max: u32, per_call: u32) -> Self {
-        Self { sets: Sets::new(max, per_call), callers: HashMap::new() }
+        Self { sets: Sets::new(max, per_call), callers: BTreeMap::new() }
     }
 
     /// The next call that goes inside.
