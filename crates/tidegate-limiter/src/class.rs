@@ -86,6 +86,12 @@ impl Class {
         self
     }
 
+    /// When the call is no longer of use, if it was said.
+    #[must_use]
+    pub const fn deadline_at(&self) -> Option<Instant> {
+        self.deadline
+    }
+
     /// A deadline so far from now. A time beyond what the clock can name is no deadline.
     #[must_use]
     pub fn within(mut self, time: Duration) -> Self {

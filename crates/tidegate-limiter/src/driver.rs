@@ -32,7 +32,7 @@ pub(crate) struct Driver {
     mode: Mode,
     /// Whether the brake is on, as far as anybody was told.
     is_braking: bool,
-    /// Whether the law's last word was to give way to an overload; a round that is open says nothing else.
+    /// Whether the limit gave way to an overload, and the law has not said since that it is over.
     is_giving_way: bool,
     tick: Duration,
     seen: Seen,
@@ -213,8 +213,11 @@ impl Driver {
 
     /// Deposits what succeeded, if retries are lent just now.
     fn note_retries(&mut self, shared: &Shared, now: Timestamp, tick: &Tick, decision: &Decision) -> bool {
-        if decision.reason != Reason::RoundOpen {
-            self.is_giving_way = decision.is_relief();
+        // Losses within an epoch change nothing, and say all the same that it is not over.
+        if decision.is_relief() {
+            self.is_giving_way = true;
+        } else if decision.reason != Reason::RoundOpen && !decision.reason.is_overload() {
+            self.is_giving_way = false;
         }
         let denied = self.retries_denied(now);
         shared.retries.look(now, denied);

@@ -29,8 +29,8 @@ use crate::limiter::Shared;
 /// - a share of the permits that came back with a success is deposited ([`RetrySettings::share`], a tenth), and lapses after
 ///   a while if nobody wants it ([`RetrySettings::window`], 10 s);
 /// - a small reserve lets a service of few calls retry at all ([`RetrySettings::reserve`], 3 in each window);
-/// - nothing is deposited or lent while the brake is on, while the limit shrinks because of an overload, and while a
-///   recovery epoch lasts, in which calls still fail for what is past; see [`RetryDenied`].
+/// - nothing is deposited or lent while the brake is on, while the limit gives way to an overload, and while a recovery epoch
+///   lasts, in which calls still fail for what is past; see [`RetryDenied`].
 ///
 /// So retries add no more than that share to the load, over any span: what is lent in it is at most the share of what
 /// succeeded in it and in the window before it, and the reserves of the windows it touches.
@@ -71,7 +71,8 @@ pub enum RetryDenied {
     Braked,
     /// A recovery epoch lasts: calls let in before the last decrease still fail for what is past.
     Recovering,
-    /// The limit is shrinking, because there is more to do than the database can.
+    /// The limit is shrinking, because there is more to do than the database can: it has, or would have if it were not at its
+    /// least, and the law has not said since that it is over.
     Shrinking,
     /// As many retries were made as recent successes and the reserve allow.
     Spent,

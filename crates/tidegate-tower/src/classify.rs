@@ -4,6 +4,7 @@ use std::fmt;
 
 use tidegate_core::Outcome;
 
+pub(crate) use elapsed::as_error;
 pub use elapsed::classify_elapsed;
 
 /// Says what a result means to the control law.
@@ -96,7 +97,7 @@ impl<Res, Err: 'static> Classify<Res, Err> for DefaultClassify {
     fn classify(&self, result: Result<&Res, &Err>) -> Outcome {
         match result {
             Ok(_) => Outcome::Success,
-            Err(error) => elapsed::as_error(error).map_or(Outcome::Ignored, classify_elapsed),
+            Err(error) => as_error(error).map_or(Outcome::Ignored, classify_elapsed),
         }
     }
 }

@@ -1,8 +1,12 @@
-use tidegate_limiter::Limiter;
+use tidegate_limiter::{Limiter, RetryBudget};
 use tower::ServiceBuilder;
+use tower::retry::RetryLayer;
 use tower_layer::Stack;
 
-use crate::{LimitLayer, QueueLayer, ShedLayer};
+use crate::{LimitLayer, QueueLayer, RetryPolicy, ShedLayer};
+
+/// What [`ServiceBuilderExt::retry_within`] makes.
+type RetryStack<I, L> = ServiceBuilder<Stack<RetryLayer<RetryPolicy<I>>, L>>;
 
 /// Adds Tidegate's layers to [`ServiceBuilder`].
 pub trait ServiceBuilderExt<L>: sealed::Sealed {
@@ -17,6 +21,10 @@ pub trait ServiceBuilderExt<L>: sealed::Sealed {
 
     /// Refuses a call for which `limiter` has no permit free; short for `.layer(ShedLayer::new(limiter))`.
     fn shed(self, limiter: Limiter) -> ServiceBuilder<Stack<ShedLayer, L>>;
+
+    /// Tries failed calls again as far as `budget` lends retries, if `idempotent` says that the request may be made twice;
+    /// short for `.layer(RetryLayer::new(RetryPolicy::new(budget).idempotent(idempotent)))`. It belongs above the limit.
+    fn retry_within<I>(self, budget: RetryBudget, idempotent: I) -> RetryStack<I, L>;
 }
 
 impl<L> ServiceBuilderExt<L> for ServiceBuilder<L> {
@@ -30,6 +38,10 @@ impl<L> ServiceBuilderExt<L> for ServiceBuilder<L> {
 
     fn shed(self, limiter: Limiter) -> ServiceBuilder<Stack<ShedLayer, L>> {
         self.layer(ShedLayer::new(limiter))
+    }
+
+    fn retry_within<I>(self, budget: RetryBudget, idempotent: I) -> RetryStack<I, L> {
+        self.layer(RetryLayer::new(RetryPolicy::new(budget).idempotent(idempotent)))
     }
 }
 

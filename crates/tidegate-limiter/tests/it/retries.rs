@@ -155,8 +155,12 @@ async fn nothing_is_lent_from_a_decrease_until_the_law_says_something_else() {
     assert_eq!(rig.budget.withdraw(), Err(Shrinking));
     rig.says(8, Reason::RoundOpen);
     assert_eq!(rig.budget.withdraw(), Err(Shrinking), "a round that is open says nothing");
+    rig.says(8, Reason::Overload);
+    assert_eq!(rig.budget.withdraw(), Err(Shrinking), "losses go on, though they change nothing");
     rig.says(8, Reason::Balanced);
     assert_eq!(rig.budget.withdraw(), Ok(()));
+    rig.says(8, Reason::Overload);
+    assert_eq!(rig.budget.withdraw(), Ok(()), "some losses are no decrease");
 
     rig.says(6, Reason::LowDemand);
     assert_eq!(rig.budget.withdraw(), Ok(()), "less is asked for: that is no overload");

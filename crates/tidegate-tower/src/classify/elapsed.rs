@@ -48,8 +48,8 @@ fn is<E: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
     error.is::<E>() || error.is::<Box<E>>() || error.is::<Arc<E>>()
 }
 
-/// The error that `value` is or holds, if its type is one that may stand for a timeout.
-pub(super) fn as_error(value: &dyn Any) -> Option<&(dyn Error + 'static)> {
+/// The error that `value` is or holds, if its type is one that may stand for a timeout or a refusal.
+pub(crate) fn as_error(value: &dyn Any) -> Option<&(dyn Error + 'static)> {
     held::<Box<dyn Error + Send + Sync>>(value, |error| &**error)
         .or_else(|| held::<Box<dyn Error + Send>>(value, |error| &**error))
         .or_else(|| held::<Box<dyn Error>>(value, |error| &**error))
