@@ -38,6 +38,10 @@ async fn aborted_worker_gives_its_permits_back_and_its_jobs_run_again() {
     let aborted = JobWorker::start(&queue, WorkerPlan::new("aborted").limiter(&gate), job_of(100 * TIME));
     until(|| gate.snapshot().in_flight == 2).await;
     queue.until("Running", 2).await;
+    // A row is running before its job has said so.
+    while queue.runs().await.len() < 2 {
+        tokio::time::sleep(TIME / 10).await;
+    }
     drop(aborted);
     until(|| gate.snapshot().in_flight == 0 && gate.snapshot().reserved == 0).await;
 
