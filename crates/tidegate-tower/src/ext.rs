@@ -1,9 +1,12 @@
+use std::time::Duration;
+
+use tidegate_core::ConfigError;
 use tidegate_limiter::{Limiter, RetryBudget};
 use tower::ServiceBuilder;
 use tower::retry::RetryLayer;
 use tower_layer::Stack;
 
-use crate::{LimitLayer, QueueLayer, RetryPolicy, ShedLayer};
+use crate::{LimitLayer, QueueLayer, RateLayer, RetryPolicy, ShedLayer};
 
 /// What [`ServiceBuilderExt::retry_within`] makes.
 type RetryStack<I, L> = ServiceBuilder<Stack<RetryLayer<RetryPolicy<I>>, L>>;
@@ -22,6 +25,14 @@ pub trait ServiceBuilderExt<L>: sealed::Sealed {
     /// Refuses a call for which `limiter` has no permit free; short for `.layer(ShedLayer::new(limiter))`.
     fn shed(self, limiter: Limiter) -> ServiceBuilder<Stack<ShedLayer, L>>;
 
+    /// Lets at most `starts` calls begin in any `period`; short for `.layer(RateLayer::new(starts, period)?)`. It belongs above
+    /// the limit.
+    ///
+    /// # Errors
+    ///
+    /// As [`RateLayer::new`].
+    fn rate(self, starts: u32, period: Duration) -> Result<ServiceBuilder<Stack<RateLayer, L>>, ConfigError>;
+
     /// Tries failed calls again as far as `budget` lends retries, if `idempotent` says that the request may be made twice;
     /// short for `.layer(RetryLayer::new(RetryPolicy::new(budget).idempotent(idempotent)))`. It belongs above the limit.
     fn retry_within<I>(self, budget: RetryBudget, idempotent: I) -> RetryStack<I, L>;
@@ -38,6 +49,10 @@ impl<L> ServiceBuilderExt<L> for ServiceBuilder<L> {
 
     fn shed(self, limiter: Limiter) -> ServiceBuilder<Stack<ShedLayer, L>> {
         self.layer(ShedLayer::new(limiter))
+    }
+
+    fn rate(self, starts: u32, period: Duration) -> Result<ServiceBuilder<Stack<RateLayer, L>>, ConfigError> {
+        Ok(self.layer(RateLayer::new(starts, period)?))
     }
 
     fn retry_within<I>(self, budget: RetryBudget, idempotent: I) -> RetryStack<I, L> {

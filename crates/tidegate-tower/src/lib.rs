@@ -10,7 +10,8 @@
 //!
 //! [`LimitLayer`] (what you put on a stack), [`ServiceBuilderExt`] (the short way to do so), [`Limit`] (the service it
 //! makes, and what its clones share), [`Classify`] (what the control law hears of a result); then the other two
-//! admissions, [`QueueLayer`] with [`ClassOf`] and [`ShedLayer`]; [`RetryPolicy`] (whether to try a failed call again). For jobs that fan out: [`Job`] and [`FanOut`].
+//! admissions, [`QueueLayer`] with [`ClassOf`] and [`ShedLayer`]; [`RetryPolicy`] (whether to try a failed call again) and
+//! [`RateLayer`] (how often calls may start). For jobs that fan out: [`Job`] and [`FanOut`].
 //! [`CoalesceLayer`] admits nothing: it makes fewer calls of many.
 //!
 //! # Which layer?
@@ -42,6 +43,7 @@ pub mod fan_out;
 pub mod job;
 pub mod limit;
 pub mod queue;
+pub mod rate;
 pub mod retry;
 pub mod shed;
 
@@ -57,5 +59,6 @@ pub use fan_out::{FanOut, Progress, ProgressWatch};
 pub use job::{ByJob, Job, JobScope};
 pub use limit::{Limit, LimitLayer};
 pub use queue::{Queue, QueueLayer};
+pub use rate::{Rate, RateLayer};
 pub use retry::{Idempotent, NoneIdempotent, RetryConfig, RetryPolicy};
 pub use shed::{Shed, ShedLayer};

@@ -43,7 +43,7 @@
 //!
 //! | feature | adds | default |
 //! |---|---|---|
-//! | `tower` | `Job`, `FanOut`, `LimitLayer`, `QueueLayer`, `ShedLayer`, `CoalesceLayer`, `RetryPolicy`, `ServiceBuilderExt`, `classify_elapsed` | yes |
+//! | `tower` | `Job`, `FanOut`, `LimitLayer`, `QueueLayer`, `ShedLayer`, `CoalesceLayer`, `RetryPolicy`, `RateLayer`, `ServiceBuilderExt`, `classify_elapsed` | yes |
 //! | `sqlx` | `MeteredPool`, `nested_denied`, `time_connects`, `classify_sqlx`, `classify_sqlx_chain`, for the drivers your own sqlx features bring | yes |
 //! | `tower` and `sqlx` | `classify_error`, `classify_box_error`, which know both timeouts and sqlx | yes |
 //! | `serde` | `Settings` as TOML, JSON or anything else serde knows | no |
@@ -79,6 +79,6 @@ pub use tidegate_sqlx::{
 pub use tidegate_tower::{
     ByJob, ClassOf, Classify, ClassifyErrors, Coalesce, CoalesceConfig, CoalesceError, CoalesceLayer,
     DefaultClassify, FanOut, Idempotent, Job, JobScope, Limit, LimitLayer, NoneIdempotent, OneClass,
-    Progress, ProgressWatch, Queue, QueueLayer, RetryConfig, RetryPolicy, ServiceBuilderExt, Shed, ShedLayer,
-    classify_elapsed, coalesce, limit, queue, retry, shed,
+    Progress, ProgressWatch, Queue, QueueLayer, Rate, RateLayer, RetryConfig, RetryPolicy, ServiceBuilderExt,
+    Shed, ShedLayer, classify_elapsed, coalesce, limit, queue, rate, retry, shed,
 };
