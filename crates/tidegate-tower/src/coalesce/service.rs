@@ -90,6 +90,10 @@ impl<Row: Send + 'static, T: Send + 'static> Service<Row> for Coalesce<Row, T> {
         let key = self.key_of.as_ref().map(|key_of| key_of(&row));
         let (caller, answer) = oneshot::channel();
         match self.asks.send_item(Ask { row, key, caller }) {
+            // What is sent after the task has gone is taken by nobody, and kept as long as a handle lives.
+            Ok(()) if self.asks.get_ref().is_none_or(mpsc::Sender::is_closed) => {
+                ResponseFuture::failed(CoalesceError::Closed)
+            }
             Ok(()) => ResponseFuture::new(answer),
             Err(_) => ResponseFuture::failed(CoalesceError::Closed),
         }

@@ -106,7 +106,6 @@ impl<Row: Send + 'static, T: Send + 'static> Line<Row, T> {
     async fn gather(&mut self) -> bool {
         loop {
             self.take_what_is_there();
-            self.waiting.retain(|(_, ask)| !ask.caller.is_closed());
             if self.is_closed && self.waiting.is_empty() {
                 return false;
             }
@@ -148,11 +147,19 @@ impl<Row: Send + 'static, T: Send + 'static> Line<Row, T> {
         }
     }
 
+    /// Those who have gone make room for those who came after them.
     fn take_what_is_there(&mut self) {
-        while self.waiting.len() < self.room() {
-            match self.asks.try_recv() {
-                Ok(ask) => self.take(Some(ask)),
-                Err(_) => break,
+        loop {
+            self.waiting.retain(|(_, ask)| !ask.caller.is_closed());
+            let before = self.waiting.len();
+            while self.waiting.len() < self.room() {
+                match self.asks.try_recv() {
+                    Ok(ask) => self.take(Some(ask)),
+                    Err(_) => break,
+                }
+            }
+            if self.waiting.len() == before {
+                return;
             }
         }
     }

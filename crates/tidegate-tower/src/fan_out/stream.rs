@@ -54,7 +54,9 @@ pub struct FanOut<S: Service<Request>, Request> {
     next: usize,
     is_ordered: bool,
     stops_on_error: bool,
-    progress: watch::Sender<Progress>,
+    /// `None` once there is no more to tell.
+    progress: Option<watch::Sender<Progress>>,
+    told: watch::Receiver<Progress>,
 }
 
 /// A result and the index of its request.
@@ -69,7 +71,7 @@ struct Asking<S, Request> {
 impl<S: Service<Request>, Request> FanOut<S, Request> {
     pub(crate) fn new(job: Job, service: S, requests: impl IntoIterator<Item = Request>) -> Self {
         let requests: Vec<_> = requests.into_iter().collect();
-        let progress = Progress { total: requests.len(), ..Progress::default() };
+        let (progress, told) = watch::channel(Progress { total: requests.len(), ..Progress::default() });
         Self {
             job,
             service,
@@ -80,7 +82,8 @@ impl<S: Service<Request>, Request> FanOut<S, Request> {
             next: 0,
             is_ordered: false,
             stops_on_error: false,
-            progress: watch::Sender::new(progress),
+            progress: Some(progress),
+            told,
         }
     }
 
@@ -101,7 +104,7 @@ impl<S: Service<Request>, Request> FanOut<S, Request> {
     /// A handle that tells how far it has come.
     #[must_use]
     pub fn progress(&self) -> ProgressWatch {
-        ProgressWatch::new(self.progress.subscribe())
+        ProgressWatch::new(self.told.clone())
     }
 
     /// Experts that have not ended, whether or not they have begun.
@@ -127,7 +130,7 @@ impl<S: Service<Request> + Clone, Request> FanOut<S, Request> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
-    /// Every response, in the order of the requests.
+    /// Every response, in the order of the requests; without those that [`next`](Self::next) has told already.
     ///
     /// # Errors
     ///
@@ -150,21 +153,19 @@ impl<S: Service<Request> + Clone, Request> FanOut<S, Request> {
             if let Some(due) = self.take_due() {
                 return Poll::Ready(Some(due));
             }
-            let is_asking = match self.poll_begin(cx) {
-                Poll::Ready(Some(Ok(()))) => false,
-                Poll::Ready(Some(Err((index, error)))) => {
-                    self.note(index, Err(error));
-                    continue;
+            // Each expert is polled before the next one is asked for: a call through a queue takes its place then.
+            if let Poll::Ready(Some((index, result))) = Pin::new(&mut self.experts).poll_next(cx) {
+                self.note(index, result);
+                continue;
+            }
+            match self.poll_begin(cx) {
+                Poll::Ready(Some(Ok(()))) => {}
+                Poll::Ready(Some(Err((index, error)))) => self.note(index, Err(error)),
+                Poll::Ready(None) if self.left() == 0 => {
+                    self.progress = None;
+                    return Poll::Ready(None);
                 }
-                Poll::Ready(None) | Poll::Pending => true,
-            };
-            // Each expert is polled as soon as it has begun: a call through a queue takes its place then, and the next one is
-            // asked for with that place gone.
-            match Pin::new(&mut self.experts).poll_next(cx) {
-                Poll::Ready(Some((index, result))) => self.note(index, result),
-                Poll::Ready(None) if self.left() == 0 => return Poll::Ready(None),
-                Poll::Ready(None) | Poll::Pending if is_asking => return Poll::Pending,
-                Poll::Ready(None) | Poll::Pending => {}
+                Poll::Ready(None) | Poll::Pending => return Poll::Pending,
             }
         }
     }
@@ -194,10 +195,12 @@ impl<S: Service<Request> + Clone, Request> FanOut<S, Request> {
         if result.is_err() && self.stops_on_error {
             self.drop_experts();
         }
-        self.progress.send_modify(|progress| match &result {
-            Ok(_) => progress.done += 1,
-            Err(_) => progress.failed += 1,
-        });
+        if let Some(progress) = &self.progress {
+            progress.send_modify(|progress| match &result {
+                Ok(_) => progress.done += 1,
+                Err(_) => progress.failed += 1,
+            });
+        }
         self.ended.insert(index, result);
     }
 
@@ -207,7 +210,9 @@ impl<S: Service<Request> + Clone, Request> FanOut<S, Request> {
         if self.is_ordered && index != self.next && self.left() > 0 {
             return None;
         }
-        self.next = index + 1;
+        if self.is_ordered {
+            self.next = index + 1;
+        }
         self.ended.pop_first()
     }
 }
@@ -233,7 +238,7 @@ impl<S: Service<Request>, Request> fmt::Debug for FanOut<S, Request> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FanOut")
             .field("job", &self.job)
-            .field("progress", &*self.progress.borrow())
+            .field("progress", &*self.told.borrow())
             .finish_non_exhaustive()
     }
 }

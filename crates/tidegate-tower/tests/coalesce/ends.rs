@@ -113,6 +113,17 @@ fn runtime_that_ends_is_an_error_for_those_who_wait_and_those_who_come() {
 }
 
 #[test]
+fn call_of_a_service_that_was_ready_before_its_runtime_ended_is_an_error() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let (first, second) = (runtime(), runtime());
+    let (mut service, _store) = coalesce(&layer(config()));
+    first.block_on(async { service.ready().await.map(drop).unwrap() });
+    drop(first);
+    let error = second.block_on(service.call(1)).unwrap_err();
+    assert!(matches!(kind(&error), CoalesceError::Closed));
+}
+
+#[test]
 fn without_a_runtime_it_is_an_error_and_with_one_later_it_works() {
     let (mut service, _store) = coalesce(&layer(config()));
     let mut cx = Context::from_waker(std::task::Waker::noop());

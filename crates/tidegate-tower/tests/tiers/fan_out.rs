@@ -92,6 +92,23 @@ async fn a_fan_out_of_nobody_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn progress_is_over_when_the_last_result_has_been_told() {
+    let mut scan = fan_out([2]);
+    let mut progress = scan.progress();
+    assert_eq!(scan.next().await, Some((0, Ok(2))));
+    assert_eq!(scan.next().await, None);
+    assert_eq!((progress.next().await, progress.next().await), (Some(counts(1, 0, 1)), None));
+    drop(scan);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_after_some_were_told_comes_in_order() {
+    let mut scan = fan_out([40, 10, 20, 30]);
+    assert_eq!(scan.next().await, Some((1, Ok(10))));
+    assert_eq!(scan.all().await, Ok(vec![40, 20, 30]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn all_answers_come_in_order_or_the_first_error_at_once() {
     assert_eq!(fan_out([40, 20, 30]).all().await, Ok(vec![40, 20, 30]));
     let start = Instant::now();
