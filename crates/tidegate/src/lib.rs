@@ -32,7 +32,7 @@
 //! `ConcurrencyLimit`, `p-limit` or a queue's concurrency.
 //! It needs tokio. With sqlx it is complete; another pool takes part by implementing [`PoolProbe`], for which
 //! [`PoolMeter`] keeps the counts.
-//! It is not a pool, a proxy, a job queue or a rate limiter.
+//! It is not a pool, a proxy or a job queue.
 //!
 //! # Reading order
 //!
