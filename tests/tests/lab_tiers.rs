@@ -11,12 +11,19 @@
 mod database;
 
 use std::process::Stdio;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::Duration;
 
 use serde_json::Value;
 use sqlx::{Connection, PgConnection};
 use tidegate_tests::{Lab, count, postgres_url, text};
+
+/// These tests measure: each has the machine to itself, as far as the others are concerned.
+fn alone() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The runs of the command, which ends well; every row of their queues is accounted for.
 #[track_caller]
@@ -40,6 +47,7 @@ fn check_queued(args: &[&str]) -> Vec<Value> {
 /// Six jobs whose experts end together: more than a worker that is stopping can note as ended.
 #[test]
 fn jobs_are_rows_of_a_queue_that_run_once_each() {
+    let _alone = alone();
     let args = ["--jobs", "6", "--query-ms", "20", "--acquire-timeout", "30s", "--duration", "2s"];
     let runs = check_queued(&[&args[..], &["--policy", "none,per-job:2,adaptive"]].concat());
     for run in &runs {
@@ -53,6 +61,7 @@ fn jobs_are_rows_of_a_queue_that_run_once_each() {
 
 #[test]
 fn a_queue_leaves_a_users_own_alone_and_nothing_behind() {
+    let _alone = alone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let on_server = |query: &'static str| -> i64 {
         runtime.block_on(async {
@@ -72,6 +81,7 @@ fn a_queue_leaves_a_users_own_alone_and_nothing_behind() {
 
 #[test]
 fn one_big_job_at_a_time_comes_out_of_the_queue() {
+    let _alone = alone();
     let args = ["--workload", "jobs-mixed", "--query-ms", "2", "--duration", "2s", "--policy", "fixed:4"];
     let runs = check_queued(&args);
     // Four small jobs and a big one: two big ones would be 2,000 experts.
@@ -82,6 +92,7 @@ fn one_big_job_at_a_time_comes_out_of_the_queue() {
 
 #[test]
 fn mariadb_has_no_queue() {
+    let _alone = alone();
     let output = Lab::new().run(&["--database-url", "mysql://localhost/x", "--queue", "apalis"]);
     assert_eq!(output.status.code(), Some(2));
     let expect =
@@ -102,6 +113,7 @@ fn float(value: &Value) -> f64 {
 
 #[test]
 fn the_tickets_recipe_has_its_pool_its_limits_and_its_rate() {
+    let _alone = alone();
     let runs = runs("ticket", "ticket", &["--query-ms", "5", "--duration", "3s"]);
     let run = &runs[0];
     assert_eq!((count(&run["pool"]), count(&run["limit"]["max"])), (40, 10), "{run}");
@@ -113,6 +125,7 @@ fn the_tickets_recipe_has_its_pool_its_limits_and_its_rate() {
 
 #[test]
 fn as_many_jobs_run_as_the_experts_limit_feeds() {
+    let _alone = alone();
     let more = ["--jobs", "12", "--duration", "3s"];
     let run = &runs("ticket", "adaptive-tiers", &more)[0];
     assert_eq!(count(&run["connection_errors"]), 0, "{run}");
@@ -127,6 +140,7 @@ fn as_many_jobs_run_as_the_experts_limit_feeds() {
 
 #[test]
 fn a_big_job_does_not_delay_small_ones_beyond_their_fair_share() {
+    let _alone = alone();
     // SQLite writes on one connection, whose queue the limiter does not see: the limit has to hold it short.
     let more = ["--query-ms", "5", "--duration", "4s", "--acquire-timeout", "30s", "--max-limit", "12"];
     let runs = runs("jobs-mixed", "adaptive,adaptive-tiers", &more);
@@ -138,6 +152,7 @@ fn a_big_job_does_not_delay_small_ones_beyond_their_fair_share() {
 
 #[test]
 fn updates_that_are_joined_need_a_fraction_of_the_statements() {
+    let _alone = alone();
     let runs =
         runs("n-plus-one", "adaptive,adaptive-tiers", &["--jobs", "2", "--experts", "2", "--duration", "3s"]);
     assert!((float(&runs[0]["amplification"]) - 1.0).abs() < 0.001, "{}", runs[0]);
@@ -147,6 +162,7 @@ fn updates_that_are_joined_need_a_fraction_of_the_statements() {
 
 #[test]
 fn tiers_work_with_a_queue_too() {
+    let _alone = alone();
     let args = ["--query-ms", "20", "--duration", "2s", "--policy", "ticket,adaptive-tiers"];
     let runs = check_queued(&args);
     assert!(count(&runs[0]["jobs_ok"]) <= 4, "two starts a second: {}", runs[0]);
@@ -159,7 +175,7 @@ fn frozen(policy: &str) -> Value {
     let lab = Lab::new();
     let path = lab.path("run.json");
     let args = ["--database-url", &database.url, "--workload", "retries", "--policy", policy];
-    let more = ["--duration", "12s", "--json", &path];
+    let more = ["--duration", "20s", "--json", &path];
     let mut command = lab.command(&[&args[..], &more].concat());
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     sleep(Duration::from_secs(4));
@@ -173,6 +189,7 @@ fn frozen(policy: &str) -> Value {
 
 #[test]
 fn a_frozen_database_is_not_asked_again_and_again() {
+    let _alone = alone();
     let [none, tiers] = ["none", "adaptive-tiers"].map(frozen);
     assert!(float(&none["amplification"]) > 1.5, "{none}");
     assert!(float(&tiers["amplification"]) <= 1.1, "{tiers}");
