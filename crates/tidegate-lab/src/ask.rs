@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use tidegate::Key;
+use tidegate::Job;
 use tokio::time::Instant;
 
 use crate::recorder::Recorder;
@@ -14,7 +14,7 @@ pub(crate) struct JobTag {
     pub(crate) experts: u32,
     /// Whether it is the one job of many experts in a mix.
     pub(crate) is_big: bool,
-    key: Key,
+    job: Job,
     queries: AtomicU64,
 }
 
@@ -36,12 +36,12 @@ struct Turn {
 impl JobTag {
     /// A job with a number of its own in the run.
     pub(crate) fn new(number: u64, experts: u32, is_big: bool) -> Arc<Self> {
-        Arc::new(Self { experts, is_big, key: Key::new(number), queries: AtomicU64::new(0) })
+        Arc::new(Self { experts, is_big, job: Job::new(number), queries: AtomicU64::new(0) })
     }
 
-    /// The key under which its experts queue.
-    pub(crate) fn key(&self) -> Key {
-        self.key
+    /// On whose behalf its experts queue.
+    pub(crate) fn job(&self) -> Job {
+        self.job
     }
 
     pub(crate) fn query_began(&self) {

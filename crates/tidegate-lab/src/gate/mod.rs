@@ -13,6 +13,7 @@ use tower::retry::RetryLayer;
 use tower::util::BoxCloneSyncService;
 use tower::{ServiceBuilder, service_fn};
 
+use self::ticket::Recipe;
 use self::tiers::Tiers;
 use self::tries::AtOnce;
 use crate::ask::Ask;
@@ -54,7 +55,7 @@ enum Jobs {
     AtOnce(u32),
     /// Those who ask for them: they are as many as may run.
     Nobody,
-    Ticket,
+    Ticket(Recipe),
     Tiers,
 }
 
@@ -86,7 +87,8 @@ impl Gate {
     pub(crate) fn new(bench: &Arc<Bench>, order: Order) -> Result<Self, Failure> {
         let Order { policy, bounds, queue } = order;
         let jobs = bench.workload.jobs_at_once();
-        let joined = (policy == Policy::AdaptiveTiers).then(|| Joined::begin(bench));
+        let has_tiers = policy == Policy::AdaptiveTiers;
+        let joined = has_tiers.then(|| Joined::new(bench)).transpose()?;
         let expert = expert(bench, joined);
         let (experts, limit) = match policy {
             Policy::Fixed(limit) => {
@@ -107,7 +109,7 @@ impl Gate {
             }
             Policy::AdaptiveTiers => {
                 let tiers = Tiers::new(bench, bounds)?;
-                (Experts::Shared(tiers.in_front_of(bench, expert)), Limit::Tiers(tiers))
+                (Experts::Shared(tiers.in_front_of(bench, expert)?), Limit::Tiers(tiers))
             }
             Policy::Ticket => {
                 let limit = ticket::EXPERTS_PER_JOB;
@@ -117,11 +119,10 @@ impl Gate {
             Policy::None | Policy::Oracle => (Experts::Shared(expert), Limit::None),
         };
         let tries = bench.workload.tries;
-        let has_tiers = policy == Policy::AdaptiveTiers;
         let retries = (tries > 1 && !has_tiers).then(|| AtOnce::tries(tries, &bench.recorder));
         let jobs = match policy {
             Policy::AdaptiveTiers => Jobs::Tiers,
-            Policy::Ticket => Jobs::Ticket,
+            Policy::Ticket => Jobs::Ticket(Recipe::new()?),
             _ if queue == QueueKind::Apalis => Jobs::AtOnce(jobs),
             _ => Jobs::Nobody,
         };
@@ -151,7 +152,7 @@ impl Gate {
     pub(crate) fn jobs(&self, runner: JobService) -> JobService {
         match (&self.jobs, &self.limit) {
             (Jobs::Tiers, Limit::Tiers(tiers)) => tiers.in_front_of_jobs(runner),
-            (Jobs::Ticket, _) => ticket::in_front_of_jobs(runner),
+            (Jobs::Ticket(recipe), _) => recipe.in_front_of_jobs(runner),
             (Jobs::AtOnce(jobs), _) => {
                 let layer = GlobalConcurrencyLimitLayer::new(*jobs as usize);
                 JobService::new(ServiceBuilder::new().layer(layer).service(runner))

@@ -3,12 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use tidegate::{
-    Class, FollowConfig, LimitLayer, Limiter, Mode, Outcome, Overloaded, QueueLayer, RetryBudget,
+    FollowConfig, LimitLayer, Limiter, Mode, Outcome, Overloaded, QueueLayer, RetryConfig, RetryPolicy,
 };
-use tokio::time::sleep;
-use tower::retry::{Policy, RetryLayer};
+use tower::retry::RetryLayer;
 use tower::{BoxError, ServiceBuilder};
 
 use super::{ExpertService, limiter};
@@ -30,11 +28,9 @@ pub(super) struct Tiers {
 /// A job with fewer experts at work than this only holds a place that another could use better.
 const EXPERTS_PER_JOB: u32 = 2;
 
-/// Tries of an expert, the first included.
-const TRIES: u32 = 3;
-
 /// The first retry waits about this long, the next twice as long: long enough that what failed it may have passed.
 const BACK_OFF: Duration = Duration::from_millis(50);
+const BACK_OFF_MAX: Duration = Duration::from_secs(1);
 
 impl Tiers {
     pub(super) fn new(bench: &Bench, bounds: Bounds) -> Result<Self, Failure> {
@@ -50,18 +46,31 @@ impl Tiers {
     }
 
     /// Queues the experts by job, and tries those again that failed for want of capacity, as far as the limiter lends retries.
-    pub(super) fn in_front_of(&self, bench: &Arc<Bench>, expert: ExpertService) -> ExpertService {
+    ///
+    /// # Errors
+    ///
+    /// Settings that the policy refuses.
+    pub(super) fn in_front_of(
+        &self,
+        bench: &Arc<Bench>,
+        expert: ExpertService,
+    ) -> Result<ExpertService, Failure> {
         let queue = QueueLayer::new(self.experts.clone())
-            .class(|ask: &Ask| Class::default().key(ask.job.key()))
+            .class(|ask: &Ask| ask.job.job().class())
             .classify_errors(|error: &ExpertError| error.outcome);
-        let recorder = Arc::clone(&bench.recorder);
-        let retries = Lent { budget: self.experts.retry_budget(), made: 0, recorder: Arc::clone(&recorder) };
+        let [retried, failed] = [(); 2].map(|()| Arc::clone(&bench.recorder));
+        let retries = RetryPolicy::new(self.experts.retry_budget())
+            .config(RetryConfig::default().backoff(BACK_OFF, BACK_OFF_MAX))
+            .map_err(Failure::work)?
+            // An expert reads, and writes what it writes over. What begins after the run is no part of it.
+            .idempotent(move |_: &Ask| !retried.is_over())
+            .classify_errors(outcome);
         let service = ServiceBuilder::new()
+            .map_err(move |error: BoxError| expert_error(&error, &failed))
             .layer(RetryLayer::new(retries))
-            .map_err(move |error: BoxError| expert_error(&error, &recorder))
             .layer(queue)
             .service(expert);
-        ExpertService::new(service)
+        Ok(ExpertService::new(service))
     }
 
     /// A worker that has no permit for another job takes none.
@@ -75,6 +84,11 @@ impl Tiers {
     }
 }
 
+/// What an expert's error says. That a refusal may be tried again the policy knows by itself.
+fn outcome(error: &BoxError) -> Outcome {
+    error.downcast_ref::<ExpertError>().map_or(Outcome::Ignored, |error| error.outcome)
+}
+
 /// An error of the queue is a refusal, which no expert has counted.
 fn expert_error(error: &BoxError, recorder: &Recorder) -> ExpertError {
     match error.downcast_ref::<ExpertError>() {
@@ -84,33 +98,5 @@ fn expert_error(error: &BoxError, recorder: &Recorder) -> ExpertError {
             recorder.query_failed(if is_refused { ErrorKind::Refused } else { ErrorKind::Other });
             ExpertError { outcome: Outcome::Overload }
         }
-    }
-}
-
-/// Retries of what failed for want of capacity, each of them lent by the limiter.
-#[derive(Clone, Debug)]
-struct Lent {
-    budget: RetryBudget,
-    made: u32,
-    recorder: Arc<Recorder>,
-}
-
-impl<T> Policy<Ask, T, ExpertError> for Lent {
-    type Future = BoxFuture<'static, ()>;
-
-    fn retry(&mut self, _ask: &mut Ask, result: &mut Result<T, ExpertError>) -> Option<Self::Future> {
-        let is_overload = matches!(result, Err(error) if error.outcome == Outcome::Overload);
-        if !is_overload || self.made + 1 >= TRIES || self.recorder.is_over() {
-            return None;
-        }
-        self.budget.withdraw().ok()?;
-        let back_off = BACK_OFF * (1 << self.made);
-        self.made += 1;
-        // From a half to the whole, so that what failed together does not come back together.
-        Some(Box::pin(sleep(back_off.mul_f64(0.5 + fastrand::f64() / 2.0))))
-    }
-
-    fn clone_request(&mut self, ask: &Ask) -> Option<Ask> {
-        Some(ask.clone())
     }
 }
