@@ -14,28 +14,23 @@ use std::time::Duration;
 use apalis::prelude::*;
 use apalis_postgres::PostgresStorage;
 use apalis_sqlite::SqliteStorage;
-use futures_util::future::try_join_all;
 use futures_util::{Stream, stream};
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::SqlitePoolOptions;
 use tidegate::{
-    Class, FollowConfig, Key, LimitLayer, Limiter, MeteredPool, Outcome, QueueLayer, classify_box_error,
+    ByJob, FollowConfig, Job, LimitLayer, Limiter, MeteredPool, Outcome, QueueLayer, RateLayer, RetryPolicy,
+    classify_box_error,
 };
 use tokio::task::JoinHandle;
+use tower::retry::RetryLayer;
 use tower::util::BoxCloneSyncService;
-use tower::{BoxError, ServiceBuilder, ServiceExt};
+use tower::{BoxError, ServiceBuilder};
 
 const QUERY: &str =
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) SELECT COUNT(*) FROM n";
 
-/// What an expert is asked, and for which job.
-#[derive(Clone)]
-struct Question {
-    job: i64,
-}
-
-type Expert = BoxCloneSyncService<Question, i64, BoxError>;
+type Expert = BoxCloneSyncService<u32, i64, BoxError>;
 type Running = JoinHandle<Result<(), WorkerError>>;
 
 /// When to look for jobs. apalis's own interval is not heard again if it ends while a slow fetch runs.
@@ -59,7 +54,12 @@ macro_rules! queue {
             let mut storage = $storage::new(&pool).with_config(config);
             storage.push_bulk((0..i64::from(count)).collect()).await?;
 
-            fn start(storage: $storage<i64>, jobs: Limiter, expert: Expert, count: u32) -> Running {
+            fn start(
+                storage: $storage<i64>,
+                jobs: Limiter,
+                expert: Expert,
+                count: u32,
+            ) -> Result<Running, BoxError> {
                 let ended = Arc::new(AtomicU32::new(0));
                 let deep_scan = move |job: i64, worker: WorkerContext| {
                     let (scan, ended) = (scan(job, expert.clone()), Arc::clone(&ended));
@@ -73,12 +73,12 @@ macro_rules! queue {
                 };
                 let worker = WorkerBuilder::new("scans-1")
                     .backend(storage.poll_with_stream(ticks(Duration::from_millis(50))))
-                    .rate_limit(10, Duration::from_secs(1))
+                    .layer(RateLayer::new(10, Duration::from_secs(1))?)
                     .layer(LimitLayer::new(jobs).classify_errors(classify_box_error))
                     .build(deep_scan);
-                tokio::spawn(worker.run())
+                Ok(tokio::spawn(worker.run()))
             }
-            Ok(start(storage, jobs, expert, count).await??)
+            Ok(start(storage, jobs, expert, count)?.await??)
         }
     };
 }
@@ -87,7 +87,7 @@ queue!(work_on_sqlite, SqliteStorage, apalis_sqlite::Config, SqlitePoolOptions);
 
 /// A job asks its 11 experts at once.
 async fn scan(job: i64, expert: Expert) -> Result<(), BoxDynError> {
-    let answers = try_join_all((0..11).map(|_| expert.clone().oneshot(Question { job }))).await;
+    let answers = Job::new(job).fan_out(expert, 0..11).all().await;
     // What failed for want of room goes back to the queue; what would fail again does not.
     let answers = answers.map_err(|error| match classify_box_error(&error) {
         Outcome::Overload => error,
@@ -113,12 +113,16 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let jobs =
         Limiter::builder().name("jobs").follow(&experts, FollowConfig::default().max_limit(5)).build()?;
 
-    let by_job = |asked: &Question| Class::default().key(Key::new(asked.job.cast_unsigned()));
+    // Experts only read, so each may be tried again, as far as the limiter lends retries.
+    let retries = RetryPolicy::new(experts.retry_budget()).idempotent(|_: &u32| true);
     let expert = BoxCloneSyncService::new(
-        ServiceBuilder::new().layer(QueueLayer::new(experts.clone()).class(by_job)).service_fn(move |_| {
-            let pool = pool.clone();
-            async move { Ok::<_, BoxError>(sqlx::query_scalar::<_, i64>(QUERY).fetch_one(&pool).await?) }
-        }),
+        ServiceBuilder::new()
+            .layer(RetryLayer::new(retries.classify_errors(classify_box_error)))
+            .layer(QueueLayer::new(experts.clone()).class(ByJob).classify_errors(classify_box_error))
+            .service_fn(move |_question: u32| {
+                let pool = pool.clone();
+                async move { Ok::<_, BoxError>(sqlx::query_scalar::<_, i64>(QUERY).fetch_one(&pool).await?) }
+            }),
     );
 
     if url.starts_with("postgres") {

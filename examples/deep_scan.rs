@@ -8,19 +8,13 @@
 use std::error::Error;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
-use tidegate::{Class, FollowConfig, Key, Limiter, MeteredPool, QueueLayer, classify_sqlx};
+use tidegate::{ByJob, FollowConfig, Job, Limiter, MeteredPool, QueueLayer, classify_sqlx};
 use tokio::task::JoinSet;
-use tower::{ServiceBuilder, ServiceExt};
+use tower::ServiceBuilder;
 
 const QUERY: &str =
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) SELECT COUNT(*) FROM n";
-
-/// What an expert is asked, and for which job.
-struct Question {
-    job: u64,
-}
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
@@ -38,10 +32,9 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         Limiter::builder().name("jobs").follow(&experts, FollowConfig::default().max_limit(5)).build()?;
 
     // Jobs share the limit, however many experts each of them asks.
-    let by_job = |asked: &Question| Class::default().key(Key::new(asked.job));
     let expert = ServiceBuilder::new()
-        .layer(QueueLayer::new(experts.clone()).class(by_job).classify_errors(classify_sqlx))
-        .service_fn(move |_: Question| {
+        .layer(QueueLayer::new(experts.clone()).class(ByJob).classify_errors(classify_sqlx))
+        .service_fn(move |_question: u32| {
             let pool = pool.clone();
             async move { sqlx::query_scalar::<_, i64>(QUERY).fetch_one(&pool).await }
         });
@@ -51,8 +44,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         let (jobs, expert) = (jobs.clone(), expert.clone());
         scans.spawn(async move {
             // A job that has no permit has not begun, and holds nothing.
-            let answers =
-                jobs.run(try_join_all((0..11).map(|_| expert.clone().oneshot(Question { job })))).await??;
+            let answers = jobs.run(Job::new(job).fan_out(expert, 0..11).all()).await??;
             Ok::<_, Box<dyn Error + Send + Sync>>((job, answers.len()))
         });
     }
