@@ -1,23 +1,23 @@
 //! Jobs as rows of a queue in the run's own database, which an apalis worker takes and runs.
 
+mod backends;
 mod ledger;
-mod postgres;
-mod sqlite;
 
 use std::fmt;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use apalis::prelude::{Task, TaskBuilder, WorkerContext, WorkerError};
 use futures_util::future::BoxFuture;
+use futures_util::{Stream, stream};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::{interval, sleep, timeout};
 use tower::{BoxError, ServiceExt, service_fn};
 
+pub(crate) use self::backends::{Postgres, Sqlite};
 pub(crate) use self::ledger::Rows;
 use self::ledger::{Ledger, Noting};
-pub(crate) use self::postgres::Postgres;
-pub(crate) use self::sqlite::Sqlite;
 use crate::expert::Bench;
 use crate::failure::Failure;
 use crate::faults::Fault;
@@ -57,7 +57,9 @@ const CONNECTIONS: u32 = 2;
 /// Longer than the database stands still in any workload here, since a worker that gets no connection ends.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// An empty queue is looked at again with the next heartbeat, so seldom heartbeats would leave a worker idle.
+/// How often a worker that found nothing to do looks again.
+const LOOK: Duration = Duration::from_millis(50);
+
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// A worker is given up for dead after 60 s without one: no job of ours waits that long between two, and a row that is taken
@@ -75,6 +77,16 @@ const STOP_AT_MOST: Duration = Duration::from_secs(5);
 
 /// How often the rows that wait are counted: often enough that short jobs do not use them up in between.
 const REFILL: Duration = Duration::from_millis(5);
+
+/// When to look for rows. apalis's own interval is not heard again if it ends while a slow fetch runs: the worker then sleeps
+/// for good, and does not even note what has ended.
+fn ticks(every: Duration) -> impl Stream<Item = ()> + Unpin + Send {
+    let mut interval = interval(every);
+    stream::poll_fn(move |cx| {
+        while interval.poll_tick(cx).is_ready() {}
+        Poll::Pending
+    })
+}
 
 impl QueueKind {
     pub(crate) fn named(name: &str) -> Result<Self, Fault> {
