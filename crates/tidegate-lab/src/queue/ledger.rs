@@ -81,11 +81,15 @@ impl Ledger {
 
 /// The worker's service: notes each row that begins, and tells the queue how its job ended. When the run is over it is no longer
 /// ready, so that the worker takes no more rows and tells the queue what has ended until nothing runs.
+///
+/// Unless it has said "ready" and was not called since: it may not take that back. The worker is fetching a row then, and with
+/// a row in hand that it cannot pass on it would not tell the queue of anything any more.
 #[derive(Debug)]
 pub(super) struct Noting {
     pub(super) service: JobService,
     pub(super) recorder: Arc<Recorder>,
     pub(super) ledger: Arc<Ledger>,
+    pub(super) is_ready: bool,
 }
 
 impl Service<Task<NewJob>> for Noting {
@@ -95,10 +99,16 @@ impl Service<Task<NewJob>> for Noting {
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         // Nobody has to be woken: what is over stays over.
-        if self.recorder.is_over() { Poll::Pending } else { self.service.poll_ready(cx) }
+        if self.recorder.is_over() && !self.is_ready {
+            return Poll::Pending;
+        }
+        let ready = self.service.poll_ready(cx);
+        self.is_ready |= matches!(ready, Poll::Ready(Ok(())));
+        ready
     }
 
     fn call(&mut self, task: Task<NewJob>) -> Self::Future {
+        self.is_ready = false;
         self.ledger.begin(task.task_id().map(ToString::to_string).unwrap_or_default());
         let (job, _) = task.take();
         let (running, ledger) = (self.service.call(job), Arc::clone(&self.ledger));
@@ -118,6 +128,11 @@ impl Service<Task<NewJob>> for Noting {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+    use tower::service_fn;
+
     use super::*;
 
     #[test]
@@ -139,6 +154,26 @@ mod tests {
         ];
         // Lost are the one that ran without being noted, the one noted without having run, and the one that is gone.
         assert_eq!(ledger.settle(&rows), Rows { enqueued: 7, ended: 3, left: 1, lost: 3, run_twice: 1 });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn when_the_run_is_over_it_is_ready_only_if_it_was_so_before() {
+        let recorder = Arc::new(Recorder::new(Instant::now(), Duration::from_secs(1)));
+        let service = JobService::new(service_fn(|_: NewJob| async { Ok(JobEnd::Ok) }));
+        let noting = || Noting {
+            service: service.clone(),
+            recorder: Arc::clone(&recorder),
+            ledger: Arc::default(),
+            is_ready: false,
+        };
+        let (mut fetches, mut asks) = (noting(), noting());
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        assert!(fetches.poll_ready(&mut cx).is_ready());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(fetches.poll_ready(&mut cx).is_ready() && asks.poll_ready(&mut cx).is_pending());
+        let job = NewJob { number: 0, is_big: false, asked: None };
+        fetches.call(Task::new(job)).await.unwrap();
+        assert!(fetches.poll_ready(&mut cx).is_pending());
     }
 
     #[test]

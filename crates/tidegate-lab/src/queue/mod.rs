@@ -119,7 +119,7 @@ impl Queue {
         supplier.refill(&self).await?;
         let context = WorkerContext::new(self.name());
         let recorder = Arc::clone(&bench.recorder);
-        let service = Noting { service, recorder, ledger: Arc::clone(&ledger) };
+        let service = Noting { service, recorder, ledger: Arc::clone(&ledger), is_ready: false };
         let (mut worker, mut filling) = (JoinSet::new(), JoinSet::new());
         worker.spawn(self.run_worker(&context, service));
         let filled = self.clone();
