@@ -46,8 +46,9 @@ enum Home {
 #[derive(Debug)]
 pub struct JobQueue {
     pub(super) queue: Pool,
-    /// For what the tests write down and ask, so that they take no connection from the queue.
+    /// For what the tests ask, so that they take no connection from the queue.
     log: Pool,
+    diary: Diary,
     url: String,
     home: Home,
 }
@@ -85,14 +86,24 @@ impl JobQueue {
     ///
     /// When it cannot be opened.
     pub async fn open(url: &str) -> Self {
-        Self { queue: pool(url).await, log: pool(url).await, url: url.to_owned(), home: Home::Elsewhere }
+        // A worker that stops leaves a transaction open until its jobs have ended, so that what they write in the
+        // same file of SQLite fails.
+        let diary = Diary(pool(&url.replace("jobs.db", "diary.db")).await);
+        Self {
+            queue: pool(url).await,
+            log: pool(url).await,
+            diary,
+            url: url.to_owned(),
+            home: Home::Elsewhere,
+        }
     }
 
     /// The same queue, whose workers take their connections from `pool`.
     #[must_use]
     pub fn on_pool(&self, pool: &PgPool) -> Self {
         let queue = Pool::Postgres(pool.clone());
-        Self { queue, log: self.log.clone(), url: self.url.clone(), home: Home::Elsewhere }
+        let (log, diary, url) = (self.log.clone(), self.diary.clone(), self.url.clone());
+        Self { queue, log, diary, url, home: Home::Elsewhere }
     }
 
     /// Where it is, for [`open`](Self::open).
@@ -107,7 +118,7 @@ impl JobQueue {
             Pool::Sqlite(pool) => SqliteStorage::setup(pool).await.expect("the queue's tables"),
         }
         let table = "CREATE TABLE runs (job INTEGER NOT NULL, worker TEXT NOT NULL, ended BOOLEAN NOT NULL)";
-        self.execute(table.to_owned()).await;
+        self.diary.execute(table.to_owned()).await;
     }
 
     /// Puts jobs into the queue.
@@ -169,14 +180,14 @@ impl JobQueue {
     /// When the database does not answer.
     pub async fn runs(&self) -> Vec<Run> {
         let all = "SELECT job, worker, ended FROM runs ORDER BY job";
-        match &self.log {
+        match &self.diary.0 {
             Pool::Postgres(pool) => sqlx::query_as(all).fetch_all(pool).await.expect("the runs"),
             Pool::Sqlite(pool) => sqlx::query_as(all).fetch_all(pool).await.expect("the runs"),
         }
     }
 
     pub(super) fn diary(&self) -> Diary {
-        Diary(self.log.clone())
+        self.diary.clone()
     }
 
     async fn number(&self, query: String) -> i64 {
@@ -185,10 +196,6 @@ impl JobQueue {
             Pool::Postgres(pool) => sqlx::query_scalar(query).fetch_one(pool).await.expect("the count"),
             Pool::Sqlite(pool) => sqlx::query_scalar(query).fetch_one(pool).await.expect("the count"),
         }
-    }
-
-    async fn execute(&self, statement: String) {
-        self.diary().execute(statement).await;
     }
 }
 
