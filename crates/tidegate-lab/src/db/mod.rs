@@ -127,7 +127,7 @@ impl Database {
         let opened = match self {
             Self::MySql(_) => Err("apalis has no backend for it".into()),
             Self::Postgres(server) => queue::Postgres::open(server.own(), name).await.map(Queue::Postgres),
-            Self::Sqlite(store) => queue::Sqlite::open(store.options(), name).await.map(Queue::Sqlite),
+            Self::Sqlite(store) => queue::Sqlite::open(store.queue_options(), name).await.map(Queue::Sqlite),
         };
         opened.map_err(|err| Failure::work(format_args!("no queue can be made: {err}")))
     }

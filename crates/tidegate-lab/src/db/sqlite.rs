@@ -114,9 +114,23 @@ impl Store {
             .map_err(|err| Failure::work(format_args!("{} is left behind ({err})", path.display())))
     }
 
-    pub(super) fn options(&self) -> SqliteConnectOptions {
+    /// For a job queue, in a file of its own: a worker of apalis that stops holds the write lock of its file until its
+    /// jobs have ended, for which they would wait in vain.
+    pub(super) fn queue_options(&self) -> SqliteConnectOptions {
+        Self::options_of(&self.queue_file()).create_if_missing(true)
+    }
+
+    fn queue_file(&self) -> PathBuf {
+        self.file.with_extension("queue.sqlite")
+    }
+
+    fn options(&self) -> SqliteConnectOptions {
+        Self::options_of(&self.file)
+    }
+
+    fn options_of(file: &Path) -> SqliteConnectOptions {
         SqliteConnectOptions::new()
-            .filename(&self.file)
+            .filename(file)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(BUSY_TIMEOUT)
@@ -126,11 +140,13 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        for suffix in ["", "-wal", "-shm"] {
-            let mut file = self.file.clone().into_os_string();
-            file.push(suffix);
-            // What was never made cannot be removed.
-            let _ = fs::remove_file(file);
+        for file in [self.file.clone(), self.queue_file()] {
+            for suffix in ["", "-wal", "-shm"] {
+                let mut file = file.clone().into_os_string();
+                file.push(suffix);
+                // What was never made cannot be removed.
+                let _ = fs::remove_file(file);
+            }
         }
     }
 }
