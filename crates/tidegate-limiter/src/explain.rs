@@ -212,8 +212,11 @@ mod tests {
         let (limiter, mut driver) = builder.build_manual().unwrap();
         assert_eq!(limiter.explain().sets, None, "nothing was seen yet");
         let reading = PoolReading::new(3, 0, 0, Duration::from_secs(1));
-        let waits: Vec<_> =
-            (1..=4).map(|call| crate::poll_as_call(call, || meter.begin_in_hand(reading, None))).collect();
+        let waits: Vec<_> = (1..=4)
+            .map(|call| {
+                crate::poll_as_call(crate::CallId::numbered(call), || meter.begin_in_hand(reading, None))
+            })
+            .collect();
         driver.tick(Timestamp::from_start(Duration::from_millis(100)));
         let told = limiter.explain();
         assert_eq!(told.sets, Some(PoolSets::new(2, 2, 2)));

@@ -60,7 +60,7 @@ pub use class::{Class, Key, Priority};
 pub use drain::Drain;
 pub use error::BuildError;
 pub use explain::{DatedDecision, Explanation};
-pub use flow::poll_as_call;
+pub use flow::{CallId, poll_as_call};
 pub use history::DecisionRecord;
 pub use limiter::Limiter;
 #[cfg(feature = "test-util")]

@@ -1,7 +1,6 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,7 +9,7 @@ use tidegate_core::{MAX_LIMIT, Outcome};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::flow::poll_as_call;
+use crate::flow::{CallId, poll_as_call};
 use crate::gate::{Gate, Hold};
 use crate::history::{DecisionRecord, History};
 use crate::live::Live;
@@ -207,8 +206,8 @@ impl Limiter {
         let permit = self.acquire().await?.begin();
         let done = {
             let mut work = pin!(work);
-            let address = ptr::from_ref(&*work).addr();
-            poll_fn(|cx| poll_as_call(address, || work.as_mut().poll(cx))).await
+            let id = CallId::new();
+            poll_fn(|cx| poll_as_call(id, || work.as_mut().poll(cx))).await
         };
         permit.finish(Outcome::Success);
         Ok(done)

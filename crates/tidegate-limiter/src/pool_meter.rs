@@ -109,6 +109,9 @@ impl Counts {
         let (pending, held) = (self.pending(), self.held());
         self.activity.pending_time += span * pending;
         self.activity.held_time += span * held;
+        if let Some(door) = &mut self.door {
+            door.sets.pass_time(span);
+        }
     }
 
     fn pending(&self) -> u32 {
@@ -177,11 +180,17 @@ struct Left {
     waker: Option<Waker>,
 }
 
-/// Wakers are foreign code, so they are called after the lock is released.
+/// Wakers are foreign code, so they are called after the lock is released. If one panics, the others are woken all the same.
 fn wake(woken: Vec<Waker>) {
-    for waker in woken {
-        waker.wake();
+    struct Woken(std::vec::IntoIter<Waker>);
+
+    impl Drop for Woken {
+        fn drop(&mut self) {
+            self.0.by_ref().for_each(Waker::wake);
+        }
     }
+
+    Woken(woken.into_iter()).0.by_ref().for_each(Waker::wake);
 }
 
 impl Shared {
@@ -383,6 +392,15 @@ enum End {
     TimedOut,
 }
 
+/// What others are told of an acquire that has ended.
+struct Told {
+    waited: Duration,
+    timed_out: bool,
+    woken: Vec<Waker>,
+    /// Its own, to be dropped after the lock is released.
+    _waker: Option<Waker>,
+}
+
 impl PoolWait {
     /// Waits until it may ask the pool: call it before you do. Where the pool does not [reserve](Nested::Reserve) connection
     /// sets, it is ready at once.
@@ -442,9 +460,12 @@ impl PoolWait {
     /// The caller has a connection.
     pub fn granted(mut self) -> PoolUse {
         let now = Instant::now();
-        let pass = self.end(End::Granted, now);
-        let meter = self.meter.clone();
-        PoolUse { meter, started: now, tracked: true, flow: None, pass, site: self.site }
+        let (pass, told) = self.count(End::Granted, now);
+        // Dropped, and so counted as back, if foreign code panics.
+        let (meter, site) = (self.meter.clone(), self.site);
+        let lent = PoolUse { meter, started: now, tracked: true, in_hand: false, flow: None, pass, site };
+        self.tell(told);
+        lent
     }
 
     /// The pool gave up on the caller.
@@ -462,11 +483,16 @@ impl PoolWait {
         self.end(End::Failed, Instant::now());
     }
 
-    /// Its pass, if it was granted and has one.
-    fn end(&mut self, end: End, now: Instant) -> Option<Pass<Flow>> {
+    fn end(&mut self, end: End, now: Instant) {
+        let (_, told) = self.count(end, now);
+        self.tell(told);
+    }
+
+    /// Counts its end, if that was not counted: its pass, if it was granted and has one, and what is to be told.
+    fn count(&mut self, end: End, now: Instant) -> (Option<Pass<Flow>>, Option<Told>) {
         let stand = std::mem::replace(&mut self.stand, Stand::Ended);
         if matches!(stand, Stand::Ended) {
-            return None;
+            return (None, None);
         }
         let waited = now.saturating_duration_since(self.started);
         let shared = &*self.meter.shared;
@@ -492,15 +518,18 @@ impl PoolWait {
         let lost = if matches!(end, End::Granted) { None } else { pass.take() };
         let woken = counts.give_back(lost, now);
         drop(counts);
-        drop(waker);
-        wake(woken);
-        // A recorder is foreign code, so it is called after the lock is released.
-        let handles = shared.handles();
-        handles.wait_time.record(waited);
-        if matches!(end, End::TimedOut) {
+        (pass, Some(Told { waited, timed_out: matches!(end, End::TimedOut), woken, _waker: waker }))
+    }
+
+    /// Wakers and recorders are foreign code, so they are called after the lock is released.
+    fn tell(&self, told: Option<Told>) {
+        let Some(told) = told else { return };
+        wake(told.woken);
+        let handles = self.meter.shared.handles();
+        handles.wait_time.record(told.waited);
+        if told.timed_out {
             handles.timeouts.increment(1);
         }
-        pass
     }
 }
 

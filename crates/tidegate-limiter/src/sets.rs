@@ -19,6 +19,8 @@
 //! 2. Others go inside in the order they came in, and only while fewer than `max` are inside: the pool serves them at once.
 //!    So nobody stands in the pool's own line but nested acquires.
 //! 3. While a set is open, `sets × (c − 1) + singles ≤ max − 1`.
+//! 4. A set is opened beside others only while `sets × h + singles ≤ max`, where `h` is how many connections a set had or
+//!    waited for in the pool, on the average over time, in the last [`WINDOW`] sets and more.
 //!
 //! # Why nobody waits for ever
 //!
@@ -26,19 +28,27 @@
 //! singles have at most `max − 1`, even if no single comes back before a set does (its statement may wait for a lock that a
 //! set holds). What is passing comes back by itself. So a connection comes to the pool's line, and there to a set.
 //! Those in line hold nothing, since whoever has a member is not in line; so those inside do not wait for them, and end.
+//! Rule 4 holds nobody back for good: it lets the first set in.
 //!
 //! # Why the pool is not idle meanwhile
 //!
 //! Holders wait where the pool is full of calls that each want one more. A fixed number of sets does not prevent that; rule 2
 //! does, for it counts those that wait in the pool as if they were served: none is let in while one of them waits.
+//! But it does not know what those inside will ask for. Where all their times are alike, it lets in many at once, who take
+//! their first connections together and then want their second ones together. Rule 4 does know: by `h`, which rises when
+//! sets wait, so that fewer are let in.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::Hash;
+use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
 #[cfg(test)]
 mod tests;
+
+/// Sets that close before what they held counts half.
+const WINDOW: u32 = 64;
 
 /// The gate of one pool. It knows no clock, lock or task, so that the simulator can have the same one in virtual time.
 ///
@@ -52,7 +62,10 @@ pub struct Sets<F> {
     /// How many are open.
     sets: u32,
     singles: u32,
+    /// Connections of sets, had or waited for.
+    members: u32,
     inside: u32,
+    shape: Shape,
     flows: HashMap<F, FlowState, RandomState>,
     /// In line for a set, and for one statement. The lines of work of each, the innermost last.
     firsts: BTreeMap<Ticket, Vec<F>>,
@@ -61,6 +74,32 @@ pub struct Sets<F> {
     admitted: VecDeque<(Ticket, Pass<F>)>,
     next_ticket: u64,
     next_set: SetId,
+}
+
+/// What sets hold on the average.
+#[derive(Debug, Default)]
+struct Shape {
+    /// Seconds, summed over the members of all sets, and over the sets.
+    members: f64,
+    sets: f64,
+    closed: u32,
+    /// Whether as many sets have closed as the pool has connections: before, they are all at the same point.
+    is_known: bool,
+}
+
+impl Shape {
+    fn one_closed(&mut self, max: u32) {
+        self.closed += 1;
+        self.is_known |= self.closed >= max.min(WINDOW);
+        if self.closed >= WINDOW {
+            *self = Self { members: self.members / 2.0, sets: self.sets / 2.0, closed: 0, is_known: true };
+        }
+    }
+
+    /// Connections per set, one at least.
+    fn held(&self) -> f64 {
+        if self.is_known && self.sets > 0.0 { (self.members / self.sets).max(1.0) } else { 1.0 }
+    }
 }
 
 type SetId = u64;
@@ -73,11 +112,11 @@ pub struct Ticket(u64);
 struct FlowState {
     /// The set that its connections belong to, and how many it has.
     set: Option<(SetId, u32)>,
-    in_line: Vec<Ticket>,
+    in_line: BTreeSet<Ticket>,
 }
 
 impl FlowState {
-    const fn is_unused(&self) -> bool {
+    fn is_unused(&self) -> bool {
         self.set.is_none() && self.in_line.is_empty()
     }
 }
@@ -96,16 +135,19 @@ enum Role<F> {
 }
 
 impl<F: Copy + Eq + Hash> Sets<F> {
-    /// A gate for a pool of `max` connections and calls that hold up to `per_call` of them, 2 to `max`.
+    /// A gate for a pool of `max` connections and calls that hold up to `per_call` of them, 2 to `max`. (Less than 2, which
+    /// would need no gate, is taken for 2.)
     #[must_use]
     pub fn new(max: u32, per_call: u32) -> Self {
         Self {
             max,
-            per_call,
+            per_call: per_call.max(2),
             open: HashMap::default(),
             sets: 0,
             singles: 0,
+            members: 0,
             inside: 0,
+            shape: Shape::default(),
             flows: HashMap::default(),
             firsts: BTreeMap::new(),
             statements: BTreeMap::new(),
@@ -113,6 +155,13 @@ impl<F: Copy + Eq + Hash> Sets<F> {
             next_ticket: 0,
             next_set: 0,
         }
+    }
+
+    /// So much time has passed since the last change; to be called before each.
+    pub fn pass_time(&mut self, span: Duration) {
+        let seconds = span.as_secs_f64();
+        self.shape.members += seconds * f64::from(self.members);
+        self.shape.sets += seconds * f64::from(self.sets);
     }
 
     /// Somebody within the lines of work `flows`, the innermost last, asks for a connection, to have it in hand or for one
@@ -134,7 +183,7 @@ impl<F: Copy + Eq + Hash> Sets<F> {
         let line = if in_hand { &mut self.firsts } else { &mut self.statements };
         line.insert(ticket, flows.to_vec());
         for flow in flows {
-            self.flows.entry(*flow).or_default().in_line.push(ticket);
+            self.flows.entry(*flow).or_default().in_line.insert(ticket);
         }
         Err(ticket)
     }
@@ -156,6 +205,17 @@ impl<F: Copy + Eq + Hash> Sets<F> {
             return Some((ticket, pass));
         }
         self.admitted.pop_front()
+    }
+
+    /// The connection is now in the hands of `flow`: in the set which that has, or else in the one it was in.
+    pub fn move_to(&mut self, pass: &mut Pass<F>, flow: F) {
+        if let Role::Member(set, before) = pass.0
+            && before != Some(flow)
+        {
+            let to = self.set_of(&[flow]).unwrap_or(set);
+            *pass = self.join(to, &[flow]);
+            self.leave_set(set, before);
+        }
     }
 
     /// The connection is no longer in the hands of its call, but not yet back.
@@ -186,10 +246,11 @@ impl<F: Copy + Eq + Hash> Sets<F> {
         self.sets
     }
 
-    /// How many sets can be open at once: ⌊(max − 1) / (c − 1)⌋.
+    /// How many sets can be open at once by rules 3 and 4, if there are no singles: at most ⌊(max − 1) / (c − 1)⌋.
     #[must_use]
-    pub const fn most(&self) -> u32 {
-        self.max.saturating_sub(1) / (self.per_call - 1)
+    pub fn most(&self) -> u32 {
+        let safe = self.max.saturating_sub(1) / (self.per_call - 1);
+        (1..=safe).rev().find(|sets| self.fits(*sets, 0)).unwrap_or(safe)
     }
 
     /// The set under which an acquire within these lines of work is nested.
@@ -202,18 +263,23 @@ impl<F: Copy + Eq + Hash> Sets<F> {
         if self.inside >= self.max {
             return false;
         }
-        let may_open = self.sets < self.most();
+        let opens = |singles| self.kept(self.sets + 1, singles) && self.fits(self.sets + 1, singles);
         if in_hand {
-            return may_open && self.kept(self.sets + 1, self.singles);
+            return opens(self.singles);
         }
         // A set that waits for statements alone would wait for ever if more of them went by.
-        let is_behind = may_open && !self.firsts.is_empty() && !self.kept(self.sets + 1, self.singles);
+        let is_behind = !self.firsts.is_empty() && opens(0) && !opens(self.singles);
         !is_behind && (self.sets == 0 || self.kept(self.sets, self.singles + 1))
     }
 
     /// Whether rule 3 is kept with so many.
     const fn kept(&self, sets: u32, singles: u32) -> bool {
         sets * (self.per_call - 1) + singles < self.max
+    }
+
+    /// Whether rule 4 is kept with so many.
+    fn fits(&self, sets: u32, singles: u32) -> bool {
+        sets == 1 || f64::from(sets) * self.shape.held() + f64::from(singles) <= f64::from(self.max)
     }
 
     fn enter(&mut self, flows: &[F], in_hand: bool) -> Pass<F> {
@@ -234,6 +300,7 @@ impl<F: Copy + Eq + Hash> Sets<F> {
 
     fn join(&mut self, set: SetId, flows: &[F]) -> Pass<F> {
         *self.open.entry(set).or_default() += 1;
+        self.members += 1;
         let flow = flows.last().copied();
         if let Some(flow) = flow {
             let state = self.flows.entry(flow).or_default();
@@ -251,9 +318,11 @@ impl<F: Copy + Eq + Hash> Sets<F> {
     fn leave_set(&mut self, set: SetId, flow: Option<F>) {
         if let Some(members) = self.open.get_mut(&set) {
             *members -= 1;
+            self.members -= 1;
             if *members == 0 {
                 self.open.remove(&set);
                 self.sets -= 1;
+                self.shape.one_closed(self.max);
             }
         }
         let Some(flow) = flow else { return };
@@ -274,7 +343,7 @@ impl<F: Copy + Eq + Hash> Sets<F> {
         let taken = first.or_else(|| self.statements.remove(&ticket).map(|flows| (flows, false)))?;
         for flow in &taken.0 {
             if let Some(state) = self.flows.get_mut(flow) {
-                state.in_line.retain(|in_line| *in_line != ticket);
+                state.in_line.remove(&ticket);
                 if state.is_unused() {
                     self.flows.remove(flow);
                 }

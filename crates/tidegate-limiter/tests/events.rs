@@ -14,7 +14,7 @@ use std::time::Duration;
 use tidegate_core::{
     Bound, ControlLaw, Decision, Evidence, PoolActivity, PoolReading, Reason, Terms, Timestamp,
 };
-use tidegate_limiter::{Limiter, Mode, PoolMeter, Reservation, poll_as_call};
+use tidegate_limiter::{CallId, Limiter, Mode, PoolMeter, Reservation, poll_as_call};
 use tokio::time::sleep;
 use tokio_test::{assert_pending, task};
 use tracing::subscriber::DefaultGuard;
@@ -194,7 +194,7 @@ fn a_place_that_nests_acquires_is_named_once() {
     let meter = PoolMeter::new("reads");
     let reading = PoolReading::new(20, 0, 0, Duration::from_secs(1));
     let here = std::panic::Location::caller();
-    poll_as_call(1, || {
+    poll_as_call(CallId::new(), || {
         let mut lent = meter.begin(reading).granted();
         lent.in_hand();
         for _ in 0..10 {

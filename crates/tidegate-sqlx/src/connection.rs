@@ -58,6 +58,12 @@ impl<DB: Database> MeteredConnection<DB> {
         self.lent_mut().usage.in_hand();
     }
 
+    /// The connection, and what counts its use, for what is not the caller's code.
+    pub(crate) fn split(&mut self) -> (&mut DB::Connection, &mut PoolUse) {
+        let lent = self.lent_mut();
+        (&mut lent.conn, &mut lent.usage)
+    }
+
     /// A query begins. If the connection is dropped before [`query_ended`](Self::query_ended), it was abandoned.
     pub(crate) fn query_begins(&mut self) {
         let lent = self.lent_mut();
@@ -116,7 +122,9 @@ impl<DB: Database> Deref for MeteredConnection<DB> {
 
 impl<DB: Database> DerefMut for MeteredConnection<DB> {
     fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.lent_mut().conn
+        let lent = self.lent_mut();
+        lent.usage.used();
+        &mut lent.conn
     }
 }
 

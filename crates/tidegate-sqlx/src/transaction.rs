@@ -33,10 +33,12 @@ impl<DB: Database> MeteredTransaction<DB> {
         let task = async move {
             let mut tx = Self { conn, open: true };
             let begun = {
-                let begin = pin!(raw::begin::<DB>(&mut tx.conn, statement));
-                // A server that has fallen silent must not keep the slot once the caller has gone.
+                let (conn, usage) = tx.conn.split();
+                let begin = pin!(raw::begin::<DB>(conn, statement));
                 let overdue = pin!(async {
                     tell.closed().await;
+                    usage.out_of_hand();
+                    // A server that has fallen silent must not keep the slot once the caller has gone.
                     sleep(raw::RETURN_TIMEOUT).await;
                 });
                 match select(begin, overdue).await {
@@ -99,7 +101,7 @@ impl<DB: Database> MeteredTransaction<DB> {
 impl<DB: Database> Drop for MeteredTransaction<DB> {
     fn drop(&mut self) {
         if self.open {
-            raw::queue_rollback::<DB>(&mut self.conn);
+            raw::queue_rollback::<DB>(self.conn.split().0);
         }
     }
 }

@@ -11,7 +11,7 @@ use futures_util::future::try_join_all;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{Acquire as _, Error, Executor as _, Sqlite};
 use tidegate_core::{Outcome, PoolSets};
-use tidegate_limiter::poll_as_call;
+use tidegate_limiter::{CallId, poll_as_call};
 use tidegate_sqlx::{MeteredPool, Nested, classify, classify_chain, nested_denied};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -26,8 +26,8 @@ fn pool(nested: Nested, acquire_timeout: Duration) -> MeteredPool<Sqlite> {
 }
 
 /// Runs `work` as a call of a layer does.
-async fn as_call<F: Future>(call: usize, work: F) -> F::Output {
-    let mut work = pin!(work);
+async fn as_call<F: Future>(work: F) -> F::Output {
+    let (call, mut work) = (CallId::new(), pin!(work));
     poll_fn(|cx| poll_as_call(call, || work.as_mut().poll(cx))).await
 }
 
@@ -69,7 +69,7 @@ async fn a_name_given_later_keeps_what_is_done_about_nested_acquires() {
 #[tokio::test]
 async fn a_denied_acquire_says_where_and_is_no_sign_of_load() {
     let pool = pool(Nested::Deny, PATIENCE);
-    as_call(1, async {
+    as_call(async {
         let tx = pool.begin().await.unwrap();
         let error = pool.acquire().await.err().unwrap();
         let denied = nested_denied(&error).unwrap();
@@ -137,7 +137,7 @@ async fn tasks_that_nest_in_any_way_all_come_to_their_end() {
 #[tokio::test]
 async fn calls_of_one_task_that_nest_all_come_to_their_end() {
     let pool = pool(Nested::reserve(2), Duration::from_secs(10));
-    let calls = (0..100).map(|i| as_call(i + 1, nest(&pool, i)));
+    let calls = (0..100).map(|i| as_call(nest(&pool, i)));
     try_join_all(calls).await.unwrap();
     until(|| pool.stats().held == 0).await;
     check_sets(&pool, 0, 0);
@@ -147,7 +147,7 @@ async fn calls_of_one_task_that_nest_all_come_to_their_end() {
 #[tokio::test]
 async fn without_sets_they_lock_each_other_out() {
     let pool = pool(Nested::Warn, Duration::from_millis(300));
-    let calls = (0..100).map(|i| as_call(i + 1, nest(&pool, i)));
+    let calls = (0..100).map(|i| as_call(nest(&pool, i)));
     assert!(matches!(try_join_all(calls).await, Err(Error::PoolTimedOut)));
 }
 
@@ -155,11 +155,11 @@ async fn without_sets_they_lock_each_other_out() {
 async fn one_timeout_holds_for_the_wait_in_front_of_the_pool_and_in_it() {
     let pool = pool(Nested::reserve(2), Duration::from_millis(400));
     let held: Vec<_> = {
-        let calls = (1..=3).map(|call| as_call(call, pool.acquire()));
+        let calls = (1..=3).map(|_| as_call(pool.acquire()));
         try_join_all(calls).await.unwrap()
     };
     let asked = tokio::time::Instant::now();
-    let error = as_call(4, pool.acquire()).await.err().unwrap();
+    let error = as_call(pool.acquire()).await.err().unwrap();
     assert!(matches!(error, Error::PoolTimedOut), "{error}");
     assert!((300..2_000).contains(&asked.elapsed().as_millis()), "{:?}", asked.elapsed());
     let stats = pool.stats();
@@ -170,9 +170,9 @@ async fn one_timeout_holds_for_the_wait_in_front_of_the_pool_and_in_it() {
 #[tokio::test]
 async fn a_cancelled_wait_for_a_set_leaves_the_line() {
     let pool = pool(Nested::reserve(2), PATIENCE);
-    let held = try_join_all((1..=3).map(|call| as_call(call, pool.acquire()))).await.unwrap();
-    let mut gone = Box::pin(as_call(4, pool.begin()));
-    let mut next = Box::pin(as_call(5, pool.acquire()));
+    let held = try_join_all((1..=3).map(|_| as_call(pool.acquire()))).await.unwrap();
+    let mut gone = Box::pin(as_call(pool.begin()));
+    let mut next = Box::pin(as_call(pool.acquire()));
     assert!(poll_once(&mut gone).await.is_pending());
     assert!(poll_once(&mut next).await.is_pending());
     check_sets(&pool, 3, 2);
@@ -184,11 +184,45 @@ async fn a_cancelled_wait_for_a_set_leaves_the_line() {
 }
 
 #[tokio::test]
+async fn a_connection_goes_where_it_is_used() {
+    let pool = pool(Nested::reserve(2), PATIENCE);
+    let _held = try_join_all((1..=2).map(|_| as_call(pool.acquire()))).await.unwrap();
+    let mut moved = as_call(pool.begin()).await.unwrap();
+    check_sets(&pool, 3, 0);
+    let other = pool.clone();
+    let nest = async move {
+        moved.execute("SELECT 1").await.unwrap();
+        let second = other.acquire().await.unwrap();
+        (moved, second)
+    };
+    let both = timeout(PATIENCE, tokio::spawn(nest)).await.unwrap().unwrap();
+    check_sets(&pool, 3, 0);
+    drop(both);
+    check_sets(&pool, 2, 0);
+}
+
+#[tokio::test]
+async fn a_cancelled_begin_is_in_no_hand() {
+    let pool = pool(Nested::reserve(2), PATIENCE);
+    // Polled once it has its connection, and begins in a task that has not run yet.
+    drop(pool.acquire().await.unwrap());
+    until(|| pool.inner().num_idle() == 1).await;
+    as_call(async {
+        let mut begun = Box::pin(pool.begin());
+        assert!(poll_once(&mut begun).await.is_pending());
+        check_sets(&pool, 1, 0);
+        drop(begun);
+        until(|| pool.stats().sets == Some(PoolSets::new(0, 3, 0))).await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_closed_pool_wakes_those_in_front_of_it() {
     let pool = pool(Nested::reserve(2), PATIENCE);
-    let held = try_join_all((1..=3).map(|call| as_call(call, pool.acquire()))).await.unwrap();
+    let held = try_join_all((1..=3).map(|_| as_call(pool.acquire()))).await.unwrap();
     let closing = pool.inner().clone();
-    let (waited, ()) = tokio::join!(as_call(4, pool.acquire()), async {
+    let (waited, ()) = tokio::join!(as_call(pool.acquire()), async {
         sleep(Duration::from_millis(10)).await;
         drop(closing.close());
         tokio::spawn(async move { closing.close().await });
@@ -206,6 +240,6 @@ async fn a_cancelled_call_closes_its_set() {
         let _inner = pool.acquire().await.unwrap();
         sleep(PATIENCE).await;
     };
-    assert!(timeout(Duration::from_millis(200), as_call(1, work)).await.is_err());
+    assert!(timeout(Duration::from_millis(200), as_call(work)).await.is_err());
     check_sets(&pool, 0, 0);
 }

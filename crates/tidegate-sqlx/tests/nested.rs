@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use sqlx::sqlite::SqlitePoolOptions;
 use sqlx::{Acquire, Executor as _, Sqlite};
-use tidegate_limiter::poll_as_call;
+use tidegate_limiter::{CallId, poll_as_call};
 use tidegate_sqlx::{MeteredPool, note_connect, time_connects};
 
 /// A pool of ten that nothing was asked of, and what its recorder has.
@@ -33,15 +33,15 @@ fn check_nested(snapshotter: &Snapshotter, expected: u64) {
 }
 
 /// Runs `work` as a call of a layer does.
-async fn as_call<F: Future>(call: usize, work: F) -> F::Output {
-    let mut work = pin!(work);
+async fn as_call<F: Future>(work: F) -> F::Output {
+    let (call, mut work) = (CallId::new(), pin!(work));
     poll_fn(|cx| poll_as_call(call, || work.as_mut().poll(cx))).await
 }
 
 #[tokio::test]
 async fn a_call_that_has_a_connection_in_hand_nests() {
     let (pool, seen) = pool_with(SqlitePoolOptions::new());
-    as_call(1, async {
+    as_call(async {
         let conn = pool.acquire().await.unwrap();
         pool.execute("SELECT 1").await.unwrap();
         check_nested(&seen, 1);
@@ -64,7 +64,7 @@ async fn a_call_that_has_a_connection_in_hand_nests() {
 #[tokio::test]
 async fn a_stream_is_in_hand_between_its_rows() {
     let (pool, seen) = pool_with(SqlitePoolOptions::new());
-    as_call(1, async {
+    as_call(async {
         let mut rows = pool.fetch("SELECT 1 UNION SELECT 2");
         rows.try_next().await.unwrap();
         pool.execute("SELECT 1").await.unwrap();
@@ -79,19 +79,19 @@ async fn a_stream_is_in_hand_between_its_rows() {
 #[tokio::test]
 async fn statements_and_calls_beside_each_other_do_not_nest() {
     let (pool, seen) = pool_with(SqlitePoolOptions::new());
-    as_call(1, join_all((0..5).map(|_| pool.execute("SELECT 1")))).await;
+    as_call(join_all((0..5).map(|_| pool.execute("SELECT 1")))).await;
     let hold = async || {
         let mut conn = pool.acquire().await.unwrap();
         conn.execute("SELECT 1").await.unwrap();
     };
-    join_all((1..=5).map(|call| as_call(call, hold()))).await;
+    join_all((1..=5).map(|_| as_call(hold()))).await;
     check_nested(&seen, 0);
 }
 
 #[tokio::test]
 async fn a_cancelled_acquire_leaves_nothing_in_hand() {
     let (pool, seen) = pool_with(SqlitePoolOptions::new());
-    as_call(1, async {
+    as_call(async {
         let mut acquire = Box::pin(pool.acquire());
         poll_fn(|cx| Poll::Ready(acquire.as_mut().poll(cx).is_ready())).await;
         drop(acquire);

@@ -65,9 +65,9 @@ pub use tidegate_core::{
     error_chain,
 };
 pub use tidegate_limiter::{
-    Acquire, BuildError, Claim, Class, DatedDecision, DecisionRecord, Drain, Explanation, Key, LawSettings,
-    Limiter, LimiterBuilder, Mode, Nested, NestedDenied, OverloadReason, Overloaded, Permit, PoolMeter,
-    PoolProbe, PoolUse, PoolWait, Priority, QueueSettings, Reservation, RetryBudget, RetryDenied,
+    Acquire, BuildError, CallId, Claim, Class, DatedDecision, DecisionRecord, Drain, Explanation, Key,
+    LawSettings, Limiter, LimiterBuilder, Mode, Nested, NestedDenied, OverloadReason, Overloaded, Permit,
+    PoolMeter, PoolProbe, PoolUse, PoolWait, Priority, QueueSettings, Reservation, RetryBudget, RetryDenied,
     RetrySettings, Room, Settings, Snapshot, SojournSettings, Work, poll_as_call,
 };
 #[cfg(feature = "sqlx")]

@@ -54,7 +54,7 @@ impl Door {
         self.in_line.oldest_after(None)
     }
 
-    pub(super) const fn evidence(&self) -> PoolSets {
+    pub(super) fn evidence(&self) -> PoolSets {
         PoolSets::new(self.sets.open(), self.sets.most(), self.in_line.len())
     }
 

@@ -14,7 +14,8 @@ pub struct PoolUse {
     pub(super) started: Instant,
     /// Whether the drop is the connection's return.
     pub(super) tracked: bool,
-    /// Whose code has the connection in hand.
+    /// Whether it is in the hands of the caller's code, and whose, if that is known.
+    pub(super) in_hand: bool,
     pub(super) flow: Option<Flow>,
     /// What let it past the gate, if the pool reserves connection sets.
     pub(super) pass: Option<Pass<Flow>>,
@@ -27,17 +28,40 @@ impl PoolUse {
     ///
     /// Leave it out for a connection that is held for one statement, during which the caller's code cannot ask.
     pub fn in_hand(&mut self) {
-        let (before, flow) = (self.flow.take(), Flow::current());
-        self.flow = flow;
-        if before.is_none() && flow.is_none() {
+        self.in_hand = true;
+        if let Some(flow) = Flow::current() {
+            self.move_to(flow);
+        }
+    }
+
+    /// The caller's code uses a connection that it has [in hand](Self::in_hand). If that is not within the call or task that
+    /// had it, it was moved, and is in the hands of the one that runs now.
+    #[inline]
+    pub fn used(&mut self) {
+        if !self.in_hand || self.flow.is_some_and(|flow| Flow::any_current(|running| running == flow)) {
             return;
         }
+        if let Some(flow) = Flow::current() {
+            self.move_to(flow);
+        }
+    }
+
+    fn move_to(&mut self, flow: Flow) {
+        let before = self.flow.replace(flow);
+        let now = if self.pass.is_some() { Some(Instant::now()) } else { None };
         let mut counts = self.meter.shared.lock();
         if let Some(before) = before {
             counts.holders.remove(before);
         }
-        if let Some(flow) = flow {
-            counts.holders.add(flow, self.site);
+        counts.holders.add(flow, self.site);
+        let Some(now) = now else { return };
+        counts.integrate(now);
+        if let (Some(door), Some(pass)) = (&mut counts.door, &mut self.pass) {
+            door.sets.move_to(pass, flow);
+            // Those of its new call that stand in line go in: it has a connection.
+            let woken = counts.give_back(None, now);
+            drop(counts);
+            wake(woken);
         }
     }
 
@@ -45,6 +69,7 @@ impl PoolUse {
     ///
     /// If the pool reserves connection sets, and this was the last of its set, the set is closed.
     pub fn out_of_hand(&mut self) {
+        self.in_hand = false;
         let flow = self.flow.take();
         if flow.is_none() && self.pass.is_none() {
             return;
@@ -55,6 +80,7 @@ impl PoolUse {
             counts.holders.remove(flow);
         }
         let Some(now) = now else { return };
+        counts.integrate(now);
         if let (Some(door), Some(pass)) = (&mut counts.door, &mut self.pass) {
             door.sets.out_of_hand(pass);
         }

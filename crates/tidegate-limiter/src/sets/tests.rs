@@ -107,6 +107,74 @@ fn a_set_outlives_the_call_that_opened_it() {
     assert_eq!((sets.open(), sets.flows.len()), (0, 0));
 }
 
+/// So many sets, one after the other, which have one connection for a second and then two for `both`.
+fn run_sets(sets: &mut Sets<u32>, count: u32, both: Duration) {
+    for flow in 1..=count {
+        let first = inside(sets, flow, true);
+        sets.pass_time(Duration::from_secs(1));
+        let second = inside(sets, flow, true);
+        sets.pass_time(both);
+        sets.end(second);
+        sets.end(first);
+    }
+}
+
+#[test]
+fn as_many_sets_are_open_as_the_pool_serves_going_by_what_they_held() {
+    let mut sets = Sets::new(20, 2);
+    run_sets(&mut sets, 19, Duration::from_secs(1));
+    assert_eq!(sets.most(), 19, "too early to tell");
+    run_sets(&mut sets, 1, Duration::from_secs(1));
+    assert_eq!(sets.most(), 13, "1.5 each");
+    let mut open: Vec<_> = (1..=13).map(|flow| inside(&mut sets, flow, true)).collect();
+    let waiting = in_line(&mut sets, 14, true);
+    sets.end(open.remove(0));
+    assert_eq!(sets.admit().map(|(ticket, _)| ticket), Some(waiting));
+}
+
+#[test]
+fn what_sets_held_is_forgotten() {
+    let mut sets = Sets::new(20, 2);
+    run_sets(&mut sets, WINDOW, Duration::from_secs(9));
+    assert_eq!(sets.most(), 10, "1.9 each");
+    run_sets(&mut sets, 8 * WINDOW, Duration::ZERO);
+    assert_eq!(sets.most(), 19);
+}
+
+#[test]
+fn statements_count_beside_what_sets_held() {
+    let mut sets = Sets::new(4, 2);
+    run_sets(&mut sets, 4, Duration::from_secs(9));
+    let (first, statement) = (inside(&mut sets, 1, true), inside(&mut sets, 2, false));
+    // Two sets would need 3.8 of the three connections left.
+    let second = in_line(&mut sets, 3, true);
+    // And statements do not go by it for ever.
+    in_line(&mut sets, 4, false);
+    sets.end(statement);
+    assert_eq!(sets.admit().map(|(ticket, _)| ticket), Some(second));
+    sets.end(first);
+}
+
+#[test]
+fn a_connection_that_moves_takes_its_set_along_or_joins_the_one_there() {
+    let mut sets = Sets::new(3, 2);
+    let mut moved = inside(&mut sets, 1, true);
+    let other = inside(&mut sets, 2, true);
+    let sibling = in_line(&mut sets, 3, true);
+    sets.move_to(&mut moved, 3);
+    assert!(sets.set_of(&[1]).is_none());
+    let (ticket, nested) = sets.admit().unwrap();
+    assert_eq!((ticket, sets.open()), (sibling, 2));
+    // To where another set is open: then there is one less, and who came from there is in it no more.
+    sets.move_to(&mut moved, 2);
+    sets.end(nested);
+    assert_eq!(sets.open(), 1);
+    sets.end(other);
+    assert_eq!((sets.open(), sets.set_of(&[2]).is_some()), (1, true));
+    sets.end(moved);
+    assert_eq!((sets.open(), sets.inside, sets.flows.len(), sets.open.len()), (0, 0, 0, 0));
+}
+
 /// What a line of work does: takes so many connections one after the other, and then gives them back one by one, or takes one
 /// for a statement.
 #[derive(Clone, Copy, Debug)]
@@ -220,6 +288,7 @@ proptest! {
     fn nobody_waits_for_ever(
         max in 2_u32..7,
         per_call in 2_u32..5,
+        millis in prop::collection::vec(0_u64..50, 1..8),
         wants in prop::collection::vec((any::<bool>(), 1_u32..5), 1..14),
         steps in prop::collection::vec((any::<prop::sample::Index>(), 0_u8..20), 300),
     ) {
@@ -229,7 +298,8 @@ proptest! {
             .map(|(is_set, n)| if is_set { Script::Set(n.min(per_call)) } else { Script::Statement })
             .collect();
         let mut world = World::new(max, per_call, wants);
-        for (which, dice) in steps {
+        for (i, (which, dice)) in steps.into_iter().enumerate() {
+            world.sets.pass_time(Duration::from_millis(millis[i % millis.len()]));
             let flows = 0..world.wants.len();
             if dice == 0 {
                 world.cancel(which.index(flows.len()));

@@ -76,6 +76,7 @@ impl World<'_> {
         let User::Expert { expert, .. } = user else { return true };
         let in_hand = self.experts.get(expert).is_some_and(|expert| expert.plan.mode == QueryMode::Nested);
         let Some(gate) = &mut self.gates[pool] else { return true };
+        gate.pass_time(self.now);
         let asked = gate.sets.ask(&[expert], in_hand);
         let Some(call) = self.calls.get_mut(key) else { return false };
         match asked {
@@ -97,6 +98,7 @@ impl World<'_> {
     /// The call has ended; those whom the gate lets in now go inside.
     fn leave_gate(&mut self, call: Call) {
         let Some(gate) = &mut self.gates[call.pool] else { return };
+        gate.pass_time(self.now);
         if let Some(pass) = call.pass {
             gate.sets.end(pass);
         } else if let CallState::AtGate(place) = call.state {

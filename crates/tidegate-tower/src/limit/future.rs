@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use pin_project::pin_project;
-use tidegate_limiter::{Claim, poll_as_call};
+use tidegate_limiter::{CallId, Claim, poll_as_call};
 
 use crate::Classify;
 
@@ -27,12 +27,13 @@ pub struct ResponseFuture<F, C> {
     /// Held or waited for, and finished once the call is complete.
     claim: Claim,
     classify: C,
+    id: CallId,
 }
 
 impl<F, C> ResponseFuture<F, C> {
     #[inline]
-    pub(super) const fn new(inner: F, claim: Claim, classify: C) -> Self {
-        Self { inner, claim, classify }
+    pub(super) fn new(inner: F, claim: Claim, classify: C) -> Self {
+        Self { inner, claim, classify, id: CallId::new() }
     }
 }
 
@@ -48,10 +49,9 @@ where
     /// If it is polled again after it was ready, as futures may.
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let address = std::ptr::from_ref(&*self).addr();
         let call = self.project();
         ready!(call.claim.poll_held(cx));
-        let result = ready!(poll_as_call(address, || call.inner.poll(cx)));
+        let result = ready!(poll_as_call(*call.id, || call.inner.poll(cx)));
         let outcome = call.classify.classify(result.as_ref());
         call.claim.finish(outcome);
         Poll::Ready(result)

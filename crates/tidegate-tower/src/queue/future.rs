@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use pin_project::pin_project;
-use tidegate_limiter::{Acquire, Work, poll_as_call};
+use tidegate_limiter::{Acquire, CallId, Work, poll_as_call};
 use tower::BoxError;
 use tower::util::Oneshot;
 use tower_service::Service;
@@ -45,6 +45,7 @@ enum State<S: Service<Request>, Request> {
         #[pin]
         call: Oneshot<S, Request>,
         work: Option<Work>,
+        id: CallId,
     },
     Done,
 }
@@ -67,7 +68,6 @@ where
     ///
     /// If it is polled again after it was ready, as futures may.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let address = std::ptr::from_ref(&*self).addr();
         let mut this = self.project();
         loop {
             match this.state.as_mut().project() {
@@ -81,11 +81,15 @@ where
                     };
                     if let Some((service, request)) = call.take() {
                         let call = Oneshot::new(service, request);
-                        this.state.set(State::Running { call, work: Some(permit.begin()) });
+                        this.state.set(State::Running {
+                            call,
+                            work: Some(permit.begin()),
+                            id: CallId::new(),
+                        });
                     }
                 }
-                StateProjection::Running { call, work } => {
-                    let result = ready!(poll_as_call(address, || call.poll(cx)));
+                StateProjection::Running { call, work, id } => {
+                    let result = ready!(poll_as_call(*id, || call.poll(cx)));
                     let outcome = this.classify.classify(result.as_ref());
                     let work = work.take();
                     this.state.set(State::Done);

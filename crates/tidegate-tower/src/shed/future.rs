@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use pin_project::pin_project;
-use tidegate_limiter::{Overloaded, Permit, Work, poll_as_call};
+use tidegate_limiter::{CallId, Overloaded, Permit, Work, poll_as_call};
 use tower::BoxError;
 
 use crate::Classify;
@@ -38,6 +38,7 @@ enum State<F, C> {
         call: F,
         work: Option<Work>,
         classify: C,
+        id: CallId,
     },
     Refused(Overloaded),
     Done,
@@ -45,7 +46,7 @@ enum State<F, C> {
 
 impl<F, C> ResponseFuture<F, C> {
     pub(super) fn admitted(call: F, permit: Permit, classify: C) -> Self {
-        Self { state: State::Running { call, work: Some(permit.begin()), classify } }
+        Self { state: State::Running { call, work: Some(permit.begin()), classify, id: CallId::new() } }
     }
 
     pub(super) const fn refused(refusal: Overloaded) -> Self {
@@ -65,11 +66,10 @@ where
     ///
     /// If it is polled again after it was ready, as futures may.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let address = std::ptr::from_ref(&*self).addr();
         let mut state = self.project().state;
         match state.as_mut().project() {
-            StateProjection::Running { call, work, classify } => {
-                let result = ready!(poll_as_call(address, || call.poll(cx)));
+            StateProjection::Running { call, work, classify, id } => {
+                let result = ready!(poll_as_call(*id, || call.poll(cx)));
                 let outcome = classify.classify(result.as_ref());
                 let work = work.take();
                 state.set(State::Done);

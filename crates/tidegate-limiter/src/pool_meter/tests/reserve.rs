@@ -2,7 +2,9 @@
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Wake;
 
+use metrics::{Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use tidegate_core::PoolSets;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -10,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use tokio_test::{assert_pending, assert_ready, task};
 
 use super::*;
-use crate::poll_as_call;
+use crate::{CallId, poll_as_call};
 
 /// A meter of a pool of three, whose calls hold two.
 fn reserving() -> PoolMeter {
@@ -22,16 +24,16 @@ fn three() -> PoolReading {
 }
 
 /// The call of this number asks for a connection to have it in hand.
-fn ask(meter: &PoolMeter, call: usize) -> PoolWait {
-    poll_as_call(call, || meter.begin_in_hand(three(), None))
+fn ask(meter: &PoolMeter, call: u64) -> PoolWait {
+    poll_as_call(CallId::numbered(call), || meter.begin_in_hand(three(), None))
 }
 
 /// It has one.
 #[track_caller]
-fn take(meter: &PoolMeter, call: usize) -> PoolUse {
+fn take(meter: &PoolMeter, call: u64) -> PoolUse {
     let wait = ask(meter, call);
     assert!(wait.is_admitted());
-    poll_as_call(call, || {
+    poll_as_call(CallId::numbered(call), || {
         let mut lent = wait.granted();
         lent.in_hand();
         lent
@@ -147,15 +149,109 @@ async fn a_panic_while_a_connection_is_in_hand_closes_its_set() {
 }
 
 #[tokio::test]
+async fn a_connection_is_in_the_hands_of_the_call_that_uses_it() {
+    let meter = reserving();
+    let mut moved = take(&meter, 1);
+    let _other = take(&meter, 2);
+    let use_in = |lent: &mut PoolUse, call| poll_as_call(CallId::numbered(call), || lent.used());
+    use_in(&mut moved, 1);
+    assert!(ask(&meter, 1).is_admitted() && !ask(&meter, 3).is_admitted());
+    // Within its call is no other place.
+    poll_as_call(CallId::numbered(1), || use_in(&mut moved, 3));
+    assert!(!ask(&meter, 3).is_admitted());
+    let mut in_line = ask(&meter, 3);
+    let mut waiting = task::spawn(in_line.admitted());
+    assert_pending!(waiting.poll());
+    use_in(&mut moved, 3);
+    assert!(waiting.is_woken() && ask(&meter, 3).is_admitted() && !ask(&meter, 1).is_admitted());
+    drop(waiting);
+    drop((in_line, moved));
+    check_sets(&meter, 1, 0);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_in_no_hand_stays_so_when_it_is_used() {
+    let meter = reserving();
+    let mut lent = ask(&meter, 1).granted();
+    poll_as_call(CallId::numbered(2), || lent.used());
+    check_sets(&meter, 1, 0);
+    lent.in_hand();
+    lent.out_of_hand();
+    poll_as_call(CallId::numbered(2), || lent.used());
+    check_sets(&meter, 0, 0);
+}
+
+/// A recorder that panics when it is told of a wait.
+struct Faulty;
+
+impl HistogramFn for Faulty {
+    fn record(&self, _: f64) {
+        panic!("the recorder failed");
+    }
+}
+
+impl Recorder for Faulty {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::noop()
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        if key.name() == "db.client.connection.wait_time" { Histogram::from_arc(Arc::new(Self)) } else { Histogram::noop() }
+    }
+}
+
+#[tokio::test]
+async fn a_recorder_that_panics_keeps_no_connection() {
+    let meter = metrics::with_local_recorder(&Faulty, reserving);
+    let wait = ask(&meter, 1);
+    assert!(catch_unwind(AssertUnwindSafe(|| wait.granted())).is_err());
+    check_sets(&meter, 0, 0);
+    assert_eq!((meter.evidence(three()).held, meter.evidence(three()).pending), (0, 0));
+}
+
+/// A waker that panics.
+struct Trap;
+
+impl Wake for Trap {
+    fn wake(self: Arc<Self>) {
+        panic!("the waker failed");
+    }
+}
+
+#[tokio::test]
+async fn a_waker_that_panics_keeps_nobody_else_asleep() {
+    let meter = reserving();
+    let held = [1, 2].map(|call| take(&meter, call));
+    // Both are of one call, so they go in together.
+    let mut trapped = ask(&meter, 3);
+    let mut other = ask(&meter, 3);
+    let trap = Waker::from(Arc::new(Trap));
+    assert!(trapped.poll_admitted(&Context::from_waker(&trap)).is_pending());
+    let mut other = task::spawn(other.admitted());
+    assert_pending!(other.poll());
+    let [first, _second] = held;
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(first))).is_err());
+    assert!(other.is_woken());
+}
+
+#[tokio::test]
 async fn a_statement_needs_no_set() {
     let meter = reserving();
     let _held = take(&meter, 1);
-    let statement = poll_as_call(2, || meter.begin_at(three(), None));
+    let statement = poll_as_call(CallId::numbered(2), || meter.begin_at(three(), None));
     assert!(statement.is_admitted());
     check_sets(&meter, 1, 0);
     // While a set is open, the last connection is for who has one in hand.
-    assert!(!poll_as_call(3, || meter.begin_at(three(), None)).is_admitted());
-    assert!(poll_as_call(1, || meter.begin_at(three(), None)).is_admitted());
+    assert!(!poll_as_call(CallId::numbered(3), || meter.begin_at(three(), None)).is_admitted());
+    assert!(poll_as_call(CallId::numbered(1), || meter.begin_at(three(), None)).is_admitted());
 }
 
 #[tokio::test]
@@ -163,14 +259,17 @@ async fn a_denied_acquire_names_both_places() {
     let meter = PoolMeter::with_nested("test", Nested::Deny, 3).unwrap();
     let (held, asked) = (Location::caller(), Location::caller());
     let mut lent = meter.begin_in_hand(three(), Some(held)).granted();
-    poll_as_call(1, || lent.in_hand());
-    let mut wait = poll_as_call(1, || meter.begin_at(three(), Some(asked)));
+    poll_as_call(CallId::numbered(1), || lent.in_hand());
+    let mut wait = poll_as_call(CallId::numbered(1), || meter.begin_at(three(), Some(asked)));
     let denied = assert_ready!(task::spawn(wait.admitted()).poll()).unwrap_err();
     assert_eq!((denied.held_since, denied.asked_at), (Some(held), Some(asked)));
     let text = denied.to_string();
     assert!(text.contains(&format!("(taken at {held}) asked for another one (at {asked}): ")), "{text}");
     wait.failed();
-    assert!(poll_as_call(2, || meter.begin_at(three(), None)).is_admitted(), "another call");
+    assert!(
+        poll_as_call(CallId::numbered(2), || meter.begin_at(three(), None)).is_admitted(),
+        "another call"
+    );
     assert_eq!(meter.evidence(three()).activity.failures, 1);
 }
 
@@ -215,9 +314,9 @@ async fn calls_that_nest_never_stand_in_each_others_way() {
     let meter = reserving();
     let done = timeout(60 * SECOND, hammer(meter.clone())).await;
     assert!(done.is_ok_and(|done| done >= 300));
-    check_sets(&meter, 0, 0);
     let evidence = meter.evidence(three());
-    assert_eq!((evidence.pending, evidence.held), (0, 0));
+    let sets = evidence.sets.unwrap();
+    assert_eq!((sets.open, sets.waiting, evidence.pending, evidence.held), (0, 0, 0, 0));
 }
 
 /// The hammer sees what it is for.
