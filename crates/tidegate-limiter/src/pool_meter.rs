@@ -196,7 +196,11 @@ fn wake(woken: Vec<Waker>) {
 impl Shared {
     #[inline]
     fn handles(&self) -> &Handles {
-        self.handles.get(|| Handles::new(&self.name))
+        self.handles.get(|| Handles::new(&self.name, self.reserves()))
+    }
+
+    const fn reserves(&self) -> bool {
+        matches!(self.nested, Nested::Reserve { .. })
     }
 
     /// A call that holds a connection asks for another.
@@ -257,7 +261,7 @@ impl PoolMeter {
     }
 
     fn made(name: String, nested: Nested, door: Option<Door>) -> Self {
-        let handles = Late::new(|| Handles::new(&name));
+        let handles = Late::new(|| Handles::new(&name, door.is_some()));
         let counts = Mutex::new(Counts { door, ..Counts::default() });
         Self { shared: Arc::new(Shared { name, nested, counts, sites: Mutex::default(), handles }) }
     }
@@ -299,8 +303,7 @@ impl PoolMeter {
     }
 
     fn start(&self, reading: PoolReading, site: Site, in_hand: bool) -> PoolWait {
-        let reserves = matches!(self.shared.nested, Nested::Reserve { .. });
-        let flows = if reserves { Flow::all_current() } else { Vec::new() };
+        let flows = if self.shared.reserves() { Flow::all_current() } else { Vec::new() };
         let started = Instant::now();
         let mut counts = self.shared.lock();
         counts.integrate(started);
@@ -329,6 +332,7 @@ impl PoolMeter {
     /// All counts now, beside the pool's own figures now.
     ///
     /// `activity` holds totals since the meter was built.
+    /// If the pool reserves connection sets, their gauges are moved.
     /// `held` is the meter's own count, or, once a connection became [untracked](PoolUse::untracked), what
     /// `reading` says is used by anybody.
     #[must_use]
@@ -346,6 +350,10 @@ impl PoolMeter {
             oldest.map_or(Duration::ZERO, |started| now.saturating_duration_since(started));
         evidence.activity = counts.activity;
         evidence.sets = counts.door.as_ref().map(Door::evidence);
+        drop(counts);
+        if let Some(sets) = evidence.sets {
+            self.shared.handles().show(sets);
+        }
         evidence
     }
 }

@@ -204,7 +204,11 @@ impl Recorder for Faulty {
     }
 
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
-        if key.name() == "db.client.connection.wait_time" { Histogram::from_arc(Arc::new(Self)) } else { Histogram::noop() }
+        if key.name() == "db.client.connection.wait_time" {
+            Histogram::from_arc(Arc::new(Self))
+        } else {
+            Histogram::noop()
+        }
     }
 }
 
@@ -240,6 +244,22 @@ async fn a_waker_that_panics_keeps_nobody_else_asleep() {
     let [first, _second] = held;
     assert!(catch_unwind(AssertUnwindSafe(|| drop(first))).is_err());
     assert!(other.is_woken());
+}
+
+#[tokio::test]
+async fn sets_are_shown_as_gauges() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    metrics::with_local_recorder(&recorder, || {
+        let meter = reserving();
+        let _held = [1, 2].map(|call| take(&meter, call));
+        let _waiting = ask(&meter, 3);
+        let _ = meter.evidence(three());
+    });
+    let names = ["max", "open", "pending"].map(|what| format!("tidegate_connection_sets_{what}"));
+    let found = values(&snapshotter, &names.each_ref().map(String::as_str));
+    let gauges = [2.0, 2.0, 1.0].map(|value: f64| DebugValue::Gauge(value.into()));
+    assert_eq!(found, names.into_iter().zip(gauges).collect::<Vec<_>>());
 }
 
 #[tokio::test]
