@@ -214,7 +214,7 @@ mod tests {
         let reading = PoolReading::new(3, 0, 0, Duration::from_secs(1));
         let waits: Vec<_> = (1..=4)
             .map(|call| {
-                crate::poll_as_call(crate::CallId::numbered(call), || meter.begin_in_hand(reading, None))
+                crate::flow::within(&mut crate::CallId::numbered(call), || meter.begin_in_hand(reading, None))
             })
             .collect();
         driver.tick(Timestamp::from_start(Duration::from_millis(100)));

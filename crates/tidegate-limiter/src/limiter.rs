@@ -206,8 +206,8 @@ impl Limiter {
         let permit = self.acquire().await?.begin();
         let done = {
             let mut work = pin!(work);
-            let id = CallId::new();
-            poll_fn(|cx| poll_as_call(id, || work.as_mut().poll(cx))).await
+            let mut id = CallId::new();
+            poll_fn(|cx| poll_as_call(&mut id, || work.as_mut().poll(cx))).await
         };
         permit.finish(Outcome::Success);
         Ok(done)

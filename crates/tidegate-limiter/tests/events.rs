@@ -9,6 +9,7 @@ mod util;
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use tidegate_core::{
@@ -194,13 +195,15 @@ fn a_place_that_nests_acquires_is_named_once() {
     let meter = PoolMeter::new("reads");
     let reading = PoolReading::new(20, 0, 0, Duration::from_secs(1));
     let here = std::panic::Location::caller();
-    poll_as_call(CallId::new(), || {
+    let polled = poll_as_call(&mut CallId::new(), || {
         let mut lent = meter.begin(reading).granted();
         lent.in_hand();
         for _ in 0..10 {
             drop(meter.begin_at(reading, Some(here)));
         }
+        Poll::Ready(())
     });
+    assert!(polled.is_ready());
     let lines = log.lines();
     assert_eq!(lines.len(), 1, "{lines:#?}");
     assert!(lines[0].contains("WARN tidegate::nested") && lines[0].contains("pool=\"reads\""), "{lines:#?}");

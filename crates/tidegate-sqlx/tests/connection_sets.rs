@@ -27,8 +27,8 @@ fn pool(nested: Nested, acquire_timeout: Duration) -> MeteredPool<Sqlite> {
 
 /// Runs `work` as a call of a layer does.
 async fn as_call<F: Future>(work: F) -> F::Output {
-    let (call, mut work) = (CallId::new(), pin!(work));
-    poll_fn(|cx| poll_as_call(call, || work.as_mut().poll(cx))).await
+    let (mut call, mut work) = (CallId::new(), pin!(work));
+    poll_fn(|cx| poll_as_call(&mut call, || work.as_mut().poll(cx))).await
 }
 
 async fn poll_once<T>(future: &mut Pin<Box<impl Future<Output = T> + ?Sized>>) -> Poll<T> {

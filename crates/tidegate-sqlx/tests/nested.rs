@@ -34,8 +34,8 @@ fn check_nested(snapshotter: &Snapshotter, expected: u64) {
 
 /// Runs `work` as a call of a layer does.
 async fn as_call<F: Future>(work: F) -> F::Output {
-    let (call, mut work) = (CallId::new(), pin!(work));
-    poll_fn(|cx| poll_as_call(call, || work.as_mut().poll(cx))).await
+    let (mut call, mut work) = (CallId::new(), pin!(work));
+    poll_fn(|cx| poll_as_call(&mut call, || work.as_mut().poll(cx))).await
 }
 
 #[tokio::test]

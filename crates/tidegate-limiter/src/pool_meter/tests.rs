@@ -311,13 +311,13 @@ async fn an_acquire_by_who_has_a_connection_in_hand_is_nested() {
     let snapshotter = recorder.snapshotter();
     let meter = metrics::with_local_recorder(&recorder, meter);
     let ask = || drop(meter.begin(reading(0)));
-    crate::poll_as_call(crate::CallId::numbered(1), || {
+    crate::flow::within(&mut crate::CallId::numbered(1), || {
         let mut first = meter.begin(reading(0)).granted();
         ask();
         assert_eq!(nested(&snapshotter), 0, "it is held for one statement");
         first.in_hand();
         ask();
-        crate::poll_as_call(crate::CallId::numbered(2), ask);
+        crate::flow::within(&mut crate::CallId::numbered(2), ask);
         assert_eq!(nested(&snapshotter), 2, "by the call itself, and by one within it");
         first.out_of_hand();
         ask();
@@ -339,8 +339,8 @@ async fn calls_beside_each_other_are_not_nested() {
         lent
     };
     let held = [
-        crate::poll_as_call(crate::CallId::numbered(1), hold),
-        crate::poll_as_call(crate::CallId::numbered(2), hold),
+        crate::flow::within(&mut crate::CallId::numbered(1), hold),
+        crate::flow::within(&mut crate::CallId::numbered(2), hold),
     ];
     drop(meter.begin(reading(0)));
     assert_eq!(nested(&snapshotter), 0);

@@ -51,7 +51,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let call = self.project();
         ready!(call.claim.poll_held(cx));
-        let result = ready!(poll_as_call(*call.id, || call.inner.poll(cx)));
+        let result = ready!(poll_as_call(call.id, || call.inner.poll(cx)));
         let outcome = call.classify.classify(result.as_ref());
         call.claim.finish(outcome);
         Poll::Ready(result)

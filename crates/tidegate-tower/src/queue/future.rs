@@ -89,7 +89,7 @@ where
                     }
                 }
                 StateProjection::Running { call, work, id } => {
-                    let result = ready!(poll_as_call(*id, || call.poll(cx)));
+                    let result = ready!(poll_as_call(id, || call.poll(cx)));
                     let outcome = this.classify.classify(result.as_ref());
                     let work = work.take();
                     this.state.set(State::Done);

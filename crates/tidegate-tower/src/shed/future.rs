@@ -69,7 +69,7 @@ where
         let mut state = self.project().state;
         match state.as_mut().project() {
             StateProjection::Running { call, work, classify, id } => {
-                let result = ready!(poll_as_call(*id, || call.poll(cx)));
+                let result = ready!(poll_as_call(id, || call.poll(cx)));
                 let outcome = classify.classify(result.as_ref());
                 let work = work.take();
                 state.set(State::Done);

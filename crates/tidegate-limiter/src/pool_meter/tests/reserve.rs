@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::Wake;
+use std::task::{Context, Wake};
 
 use metrics::{Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use tidegate_core::PoolSets;
@@ -12,7 +12,8 @@ use tokio::time::{sleep, timeout};
 use tokio_test::{assert_pending, assert_ready, task};
 
 use super::*;
-use crate::{CallId, poll_as_call};
+use crate::CallId;
+use crate::flow::within;
 
 /// A meter of a pool of three, whose calls hold two.
 fn reserving() -> PoolMeter {
@@ -25,7 +26,7 @@ fn three() -> PoolReading {
 
 /// The call of this number asks for a connection to have it in hand.
 fn ask(meter: &PoolMeter, call: u64) -> PoolWait {
-    poll_as_call(CallId::numbered(call), || meter.begin_in_hand(three(), None))
+    within(&mut CallId::numbered(call), || meter.begin_in_hand(three(), None))
 }
 
 /// It has one.
@@ -33,7 +34,7 @@ fn ask(meter: &PoolMeter, call: u64) -> PoolWait {
 fn take(meter: &PoolMeter, call: u64) -> PoolUse {
     let wait = ask(meter, call);
     assert!(wait.is_admitted());
-    poll_as_call(CallId::numbered(call), || {
+    within(&mut CallId::numbered(call), || {
         let mut lent = wait.granted();
         lent.in_hand();
         lent
@@ -153,11 +154,11 @@ async fn a_connection_is_in_the_hands_of_the_call_that_uses_it() {
     let meter = reserving();
     let mut moved = take(&meter, 1);
     let _other = take(&meter, 2);
-    let use_in = |lent: &mut PoolUse, call| poll_as_call(CallId::numbered(call), || lent.used());
+    let use_in = |lent: &mut PoolUse, call| within(&mut CallId::numbered(call), || lent.used());
     use_in(&mut moved, 1);
     assert!(ask(&meter, 1).is_admitted() && !ask(&meter, 3).is_admitted());
     // Within its call is no other place.
-    poll_as_call(CallId::numbered(1), || use_in(&mut moved, 3));
+    within(&mut CallId::numbered(1), || use_in(&mut moved, 3));
     assert!(!ask(&meter, 3).is_admitted());
     let mut in_line = ask(&meter, 3);
     let mut waiting = task::spawn(in_line.admitted());
@@ -173,11 +174,11 @@ async fn a_connection_is_in_the_hands_of_the_call_that_uses_it() {
 async fn a_connection_that_is_in_no_hand_stays_so_when_it_is_used() {
     let meter = reserving();
     let mut lent = ask(&meter, 1).granted();
-    poll_as_call(CallId::numbered(2), || lent.used());
+    within(&mut CallId::numbered(2), || lent.used());
     check_sets(&meter, 1, 0);
     lent.in_hand();
     lent.out_of_hand();
-    poll_as_call(CallId::numbered(2), || lent.used());
+    within(&mut CallId::numbered(2), || lent.used());
     check_sets(&meter, 0, 0);
 }
 
@@ -266,12 +267,12 @@ async fn sets_are_shown_as_gauges() {
 async fn a_statement_needs_no_set() {
     let meter = reserving();
     let _held = take(&meter, 1);
-    let statement = poll_as_call(CallId::numbered(2), || meter.begin_at(three(), None));
+    let statement = within(&mut CallId::numbered(2), || meter.begin_at(three(), None));
     assert!(statement.is_admitted());
     check_sets(&meter, 1, 0);
     // While a set is open, the last connection is for who has one in hand.
-    assert!(!poll_as_call(CallId::numbered(3), || meter.begin_at(three(), None)).is_admitted());
-    assert!(poll_as_call(CallId::numbered(1), || meter.begin_at(three(), None)).is_admitted());
+    assert!(!within(&mut CallId::numbered(3), || meter.begin_at(three(), None)).is_admitted());
+    assert!(within(&mut CallId::numbered(1), || meter.begin_at(three(), None)).is_admitted());
 }
 
 #[tokio::test]
@@ -279,17 +280,14 @@ async fn a_denied_acquire_names_both_places() {
     let meter = PoolMeter::with_nested("test", Nested::Deny, 3).unwrap();
     let (held, asked) = (Location::caller(), Location::caller());
     let mut lent = meter.begin_in_hand(three(), Some(held)).granted();
-    poll_as_call(CallId::numbered(1), || lent.in_hand());
-    let mut wait = poll_as_call(CallId::numbered(1), || meter.begin_at(three(), Some(asked)));
+    within(&mut CallId::numbered(1), || lent.in_hand());
+    let mut wait = within(&mut CallId::numbered(1), || meter.begin_at(three(), Some(asked)));
     let denied = assert_ready!(task::spawn(wait.admitted()).poll()).unwrap_err();
     assert_eq!((denied.held_since, denied.asked_at), (Some(held), Some(asked)));
     let text = denied.to_string();
     assert!(text.contains(&format!("(taken at {held}) asked for another one (at {asked}): ")), "{text}");
     wait.failed();
-    assert!(
-        poll_as_call(CallId::numbered(2), || meter.begin_at(three(), None)).is_admitted(),
-        "another call"
-    );
+    assert!(within(&mut CallId::numbered(2), || meter.begin_at(three(), None)).is_admitted(), "another call");
     assert_eq!(meter.evidence(three()).activity.failures, 1);
 }
 
