@@ -20,7 +20,7 @@
 //!    So nobody stands in the pool's own line but nested acquires.
 //! 3. While a set is open, `sets × (c − 1) + singles ≤ max − 1`.
 //! 4. A set is opened beside others only while `sets × h + singles ≤ max`, where `h` is how many connections a set had or
-//!    waited for in the pool, on the average over time, in the last [`WINDOW`] sets and more.
+//!    waited for in the pool, on the average over time, in the last 64 sets and more.
 //!
 //! # Why nobody waits for ever
 //!
@@ -247,10 +247,12 @@ impl<F: Copy + Eq + Hash> Sets<F> {
     }
 
     /// How many sets can be open at once by rules 3 and 4, if there are no singles: at most ⌊(max − 1) / (c − 1)⌋.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "held is 1 at least")]
     #[must_use]
     pub fn most(&self) -> u32 {
         let safe = self.max.saturating_sub(1) / (self.per_call - 1);
-        (1..=safe).rev().find(|sets| self.fits(*sets, 0)).unwrap_or(safe)
+        let served = (f64::from(self.max) / self.shape.held()) as u32;
+        served.max(1).min(safe)
     }
 
     /// The set under which an acquire within these lines of work is nested.
@@ -258,7 +260,7 @@ impl<F: Copy + Eq + Hash> Sets<F> {
         flows.iter().rev().find_map(|flow| self.flows.get(flow)?.set).map(|(set, _)| set)
     }
 
-    /// Rules 2 and 3 for one more.
+    /// Rules 2 to 4 for one more.
     fn has_room(&self, in_hand: bool) -> bool {
         if self.inside >= self.max {
             return false;

@@ -58,14 +58,14 @@ struct Told {
 }
 
 impl PoolWait {
-    /// Waits until it may ask the pool: call it before you do. Where the pool does not [reserve](Nested::Reserve) connection
+    /// Waits until it may ask the pool: call it before you do. Where the pool does not [reserve](crate::Nested::Reserve) connection
     /// sets, it is ready at once.
     ///
     /// This wait counts as waiting for the pool, so let both end at one deadline.
     ///
     /// # Errors
     ///
-    /// If the acquire is nested and the pool [denies](Nested::Deny) that; then say that it [failed](Self::failed).
+    /// If the acquire is nested and the pool [denies](crate::Nested::Deny) that; then say that it [failed](Self::failed).
     ///
     /// # Cancel safety
     ///
