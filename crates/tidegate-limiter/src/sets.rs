@@ -19,8 +19,8 @@
 //! 2. Others go inside in the order they came in, and only while fewer than `max` are inside: the pool serves them at once.
 //!    So nobody stands in the pool's own line but nested acquires.
 //! 3. While a set is open, `sets × (c − 1) + singles ≤ max − 1`.
-//! 4. A set is opened beside others only while `sets × h + singles ≤ max`, where `h` is how many connections a set had or
-//!    waited for in the pool, on the average over time, in the last 64 sets and more.
+//! 4. A set is opened beside others only while `others × h + 1 + singles ≤ max`, where `h` is how many connections a set had
+//!    or waited for in the pool, on the average over time, in the last 64 sets and more; at most `c`.
 //!
 //! # Why nobody waits for ever
 //!
@@ -251,8 +251,8 @@ impl<F: Copy + Eq + Hash> Sets<F> {
     #[must_use]
     pub fn most(&self) -> u32 {
         let safe = self.max.saturating_sub(1) / (self.per_call - 1);
-        let served = (f64::from(self.max) / self.shape.held()) as u32;
-        served.max(1).min(safe)
+        let others = (f64::from(self.max.saturating_sub(1)) / self.held()) as u32;
+        others.saturating_add(1).min(safe)
     }
 
     /// The set under which an acquire within these lines of work is nested.
@@ -281,7 +281,12 @@ impl<F: Copy + Eq + Hash> Sets<F> {
 
     /// Whether rule 4 is kept with so many.
     fn fits(&self, sets: u32, singles: u32) -> bool {
-        sets == 1 || f64::from(sets) * self.shape.held() + f64::from(singles) <= f64::from(self.max)
+        sets == 1 || f64::from(sets - 1) * self.held() + 1.0 + f64::from(singles) <= f64::from(self.max)
+    }
+
+    /// A call that takes more than it may has no say in how many others hold.
+    fn held(&self) -> f64 {
+        self.shape.held().min(f64::from(self.per_call))
     }
 
     fn enter(&mut self, flows: &[F], in_hand: bool) -> Pass<F> {

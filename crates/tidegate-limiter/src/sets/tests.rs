@@ -136,23 +136,41 @@ fn as_many_sets_are_open_as_the_pool_serves_going_by_what_they_held() {
 fn what_sets_held_is_forgotten() {
     let mut sets = Sets::new(20, 2);
     run_sets(&mut sets, WINDOW, Duration::from_secs(9));
-    assert_eq!(sets.most(), 10, "1.9 each");
+    assert_eq!(sets.most(), 11, "1.9 each");
     run_sets(&mut sets, 8 * WINDOW, Duration::ZERO);
     assert_eq!(sets.most(), 19);
 }
 
 #[test]
 fn statements_count_beside_what_sets_held() {
-    let mut sets = Sets::new(4, 2);
-    run_sets(&mut sets, 4, Duration::from_secs(9));
-    let (first, statement) = (inside(&mut sets, 1, true), inside(&mut sets, 2, false));
-    // Two sets would need 3.8 of the three connections left.
-    let second = in_line(&mut sets, 3, true);
+    let mut sets = Sets::new(6, 2);
+    run_sets(&mut sets, 6, Duration::from_secs(9));
+    let _open = [1, 2].map(|flow| inside(&mut sets, flow, true));
+    let [statement, _other] = [3, 4].map(|flow| inside(&mut sets, flow, false));
+    // The two sets are to have 3.8 connections, and the statements have two.
+    let third = in_line(&mut sets, 5, true);
     // And statements do not go by it for ever.
-    in_line(&mut sets, 4, false);
+    in_line(&mut sets, 6, false);
     sets.end(statement);
-    assert_eq!(sets.admit().map(|(ticket, _)| ticket), Some(second));
-    sets.end(first);
+    assert_eq!(sets.admit().map(|(ticket, _)| ticket), Some(third));
+}
+
+#[test]
+fn a_call_that_takes_more_than_it_may_does_not_shut_the_gate() {
+    let mut sets = Sets::new(20, 2);
+    run_sets(&mut sets, 20, Duration::from_secs(1));
+    let _wide: Vec<_> = (0..100).map(|_| inside(&mut sets, 1, true)).collect();
+    sets.pass_time(Duration::from_hours(1));
+    assert_eq!(sets.most(), 10);
+}
+
+#[test]
+fn a_set_that_stays_open_with_all_it_may_have_leaves_the_rest_to_others() {
+    let mut sets = Sets::new(3, 2);
+    run_sets(&mut sets, 3, Duration::ZERO);
+    let _held = [inside(&mut sets, 1, true), inside(&mut sets, 1, true)];
+    sets.pass_time(Duration::from_hours(1));
+    let _other = inside(&mut sets, 2, true);
 }
 
 #[test]
