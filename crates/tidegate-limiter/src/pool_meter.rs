@@ -351,8 +351,11 @@ impl PoolMeter {
         evidence.oldest_pending =
             oldest.map_or(Duration::ZERO, |started| now.saturating_duration_since(started));
         evidence.activity = counts.activity;
+        // What sets hold on the average has fallen meanwhile, it may be, and nothing else lets in who waits for that.
+        let woken = counts.give_back(None, now);
         evidence.sets = counts.door.as_ref().map(Door::evidence);
         drop(counts);
+        wake(woken);
         if let Some(sets) = evidence.sets {
             self.shared.handles().show(sets);
         }
