@@ -263,6 +263,34 @@ async fn sets_are_shown_as_gauges() {
     assert_eq!(found, names.into_iter().zip(gauges).collect::<Vec<_>>());
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_what_sets_hold_to_fall_is_let_in_at_the_next_look() {
+    let four = PoolReading::new(4, 0, 0, SECOND);
+    let meter = PoolMeter::with_nested("test", Nested::reserve(2), 4).unwrap();
+    let take = |call| {
+        within(&mut CallId::numbered(call), || {
+            let mut lent = meter.begin_in_hand(four, None).granted();
+            lent.in_hand();
+            lent
+        })
+    };
+    for _ in 0..4 {
+        let both = [take(1), take(1)];
+        advance(SECOND).await;
+        drop(both);
+    }
+    let _two_sets = [take(1), take(2)];
+    // Two of three possible sets, of two connections each by what is known.
+    let mut in_line = within(&mut CallId::numbered(3), || meter.begin_in_hand(four, None));
+    let mut waiting = task::spawn(in_line.admitted());
+    assert_pending!(waiting.poll());
+    // Those that are open have one.
+    advance(10 * SECOND).await;
+    assert!(!waiting.is_woken());
+    let _ = meter.evidence(four);
+    assert!(waiting.is_woken() && waiting.poll().is_ready());
+}
+
 #[tokio::test]
 async fn a_statement_needs_no_set() {
     let meter = reserving();
