@@ -6,8 +6,9 @@
 //! connection, until that is back. A pass is one of
 //!
 //! - a *member* of a set: a connection that is, or is about to be, in the hands of a call, which may ask for more;
-//! - *single*: a connection for one statement, by a call that has no set;
-//! - *passing*: one that comes back by itself, and that a set answers for or answered for.
+//! - *nested*: a connection for one statement, by a call that has a set;
+//! - *single*: the same, by a call that has none;
+//! - *passing*: a member no longer, on its way back to the pool.
 //!
 //! A set is open while it has members. An acquire is *nested* if a line of work that it is within has a member.
 //!
@@ -62,7 +63,7 @@ pub struct Sets<F> {
     /// How many are open.
     sets: u32,
     singles: u32,
-    /// Connections of sets, had or waited for.
+    /// Connections of calls that have a set, had or waited for.
     members: u32,
     inside: u32,
     shape: Shape,
@@ -130,6 +131,7 @@ pub struct Pass<F>(Role<F>);
 enum Role<F> {
     /// Of a set, in the hands of a line of work, if that is known.
     Member(SetId, Option<F>),
+    Nested,
     Single,
     Passing,
 }
@@ -230,8 +232,10 @@ impl<F: Copy + Eq + Hash> Sets<F> {
     pub fn end(&mut self, mut pass: Pass<F>) {
         self.out_of_hand(&mut pass);
         self.inside -= 1;
-        if matches!(pass.0, Role::Single) {
-            self.singles -= 1;
+        match pass.0 {
+            Role::Nested => self.members -= 1,
+            Role::Single => self.singles -= 1,
+            Role::Member(..) | Role::Passing => {}
         }
     }
 
@@ -302,7 +306,11 @@ impl<F: Copy + Eq + Hash> Sets<F> {
 
     fn enter_nested(&mut self, set: SetId, flows: &[F], in_hand: bool) -> Pass<F> {
         self.inside += 1;
-        if in_hand { self.join(set, flows) } else { Pass(Role::Passing) }
+        if in_hand {
+            return self.join(set, flows);
+        }
+        self.members += 1;
+        Pass(Role::Nested)
     }
 
     fn join(&mut self, set: SetId, flows: &[F]) -> Pass<F> {

@@ -133,6 +133,20 @@ fn as_many_sets_are_open_as_the_pool_serves_going_by_what_they_held() {
 }
 
 #[test]
+fn a_statement_of_a_call_that_has_a_set_counts_in_what_sets_hold() {
+    let mut sets = Sets::new(20, 2);
+    for flow in 1..=20 {
+        let first = inside(&mut sets, flow, true);
+        sets.pass_time(Duration::from_secs(1));
+        let statement = inside(&mut sets, flow, false);
+        sets.pass_time(Duration::from_secs(1));
+        sets.end(statement);
+        sets.end(first);
+    }
+    assert_eq!((sets.most(), sets.members), (13, 0), "1.5 each");
+}
+
+#[test]
 fn what_sets_held_is_forgotten() {
     let mut sets = Sets::new(20, 2);
     run_sets(&mut sets, WINDOW, Duration::from_secs(9));
