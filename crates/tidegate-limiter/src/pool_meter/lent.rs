@@ -1,4 +1,5 @@
 use std::fmt;
+use std::thread::panicking;
 
 use tokio::time::Instant;
 
@@ -102,12 +103,15 @@ impl PoolUse {
 
 impl Drop for PoolUse {
     fn drop(&mut self) {
-        self.out_of_hand();
         let now = Instant::now();
         let used = now.saturating_duration_since(self.started);
         let shared = &*self.meter.shared;
+        // All under one lock: a waker that panics must find everything counted.
         let mut counts = shared.lock();
         counts.integrate(now);
+        if let Some(flow) = self.flow.take() {
+            counts.holders.remove(flow);
+        }
         counts.held = counts.held.saturating_sub(1);
         if self.tracked {
             counts.activity.returns += 1;
@@ -116,7 +120,8 @@ impl Drop for PoolUse {
         let woken = counts.give_back(self.pass.take(), now);
         drop(counts);
         wake(woken);
-        if self.tracked {
+        // A recorder that panics as this is dropped by its panic would end the process.
+        if self.tracked && !panicking() {
             shared.handles().use_time.record(used);
         }
     }

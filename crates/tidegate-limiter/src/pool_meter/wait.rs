@@ -1,6 +1,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
+use std::thread::panicking;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -177,10 +178,14 @@ impl PoolWait {
         (pass, Some(Told { waited, timed_out: matches!(end, End::TimedOut), woken, _waker: waker }))
     }
 
-    /// Wakers and recorders are foreign code, so they are called after the lock is released.
+    /// Wakers and recorders are foreign code, so they are called after the lock is released; a recorder not while a panic
+    /// goes on, which might be its own and would end the process.
     fn tell(&self, told: Option<Told>) {
         let Some(told) = told else { return };
         wake(told.woken);
+        if panicking() {
+            return;
+        }
         let handles = self.meter.shared.handles();
         handles.wait_time.record(told.waited);
         if told.timed_out {
