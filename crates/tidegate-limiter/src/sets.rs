@@ -209,15 +209,22 @@ impl<F: Copy + Eq + Hash> Sets<F> {
         self.admitted.pop_front()
     }
 
-    /// The connection is now in the hands of `flow`: in the set which that has, or else in the one it was in.
-    pub fn move_to(&mut self, pass: &mut Pass<F>, flow: F) {
-        if let Role::Member(set, before) = pass.0
-            && before != Some(flow)
-        {
-            let to = self.set_of(&[flow]).unwrap_or(set);
-            *pass = self.join(to, &[flow]);
-            self.leave_set(set, before);
+    /// The connection is now in the hands of `flow`, or of nobody known: in the set that `flow` has, or else in a set of its
+    /// own.
+    pub fn move_to(&mut self, pass: &mut Pass<F>, flow: Option<F>) {
+        let Role::Member(set, before) = pass.0 else { return };
+        if before == flow {
+            return;
         }
+        let flows = flow.as_slice();
+        let is_alone = self.open.get(&set) == Some(&1);
+        let to = match self.set_of(flows) {
+            Some(has) => has,
+            None if is_alone => set,
+            None => self.open_set(),
+        };
+        *pass = self.join(to, flows);
+        self.leave_set(set, before);
     }
 
     /// The connection is no longer in the hands of its call, but not yet back.
@@ -299,9 +306,14 @@ impl<F: Copy + Eq + Hash> Sets<F> {
             self.singles += 1;
             return Pass(Role::Single);
         }
+        let set = self.open_set();
+        self.join(set, flows)
+    }
+
+    const fn open_set(&mut self) -> SetId {
         self.next_set += 1;
         self.sets += 1;
-        self.join(self.next_set, flows)
+        self.next_set
     }
 
     fn enter_nested(&mut self, set: SetId, flows: &[F], in_hand: bool) -> Pass<F> {

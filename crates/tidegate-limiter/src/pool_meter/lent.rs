@@ -1,4 +1,5 @@
 use std::fmt;
+use std::mem;
 use std::thread::panicking;
 
 use tokio::time::Instant;
@@ -15,12 +16,39 @@ pub struct PoolUse {
     pub(super) started: Instant,
     /// Whether the drop is the connection's return.
     pub(super) tracked: bool,
-    /// Whether it is in the hands of the caller's code, and whose, if that is known.
-    pub(super) in_hand: bool,
-    pub(super) flow: Option<Flow>,
+    pub(super) hand: Hand,
     /// What let it past the gate, if the pool reserves connection sets.
     pub(super) pass: Option<Pass<Flow>>,
     pub(super) site: Site,
+}
+
+/// Who has a connection in hand.
+/// ```text
+/// None  → Taker    the caller's code has it
+/// Taker → Moved    other code uses it
+/// Moved → Shared   and other code again
+/// any   → None     the caller's code is done with it
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hand {
+    /// Nobody: it is lent for one statement, or on its way back.
+    None,
+    /// The call or task that took it, if there is one.
+    Taker(Option<Flow>),
+    /// The call or task that it was moved to.
+    Moved(Flow),
+    /// Several that use it in turn, of which nobody can tell who has it.
+    Shared,
+}
+
+impl Hand {
+    const fn flow(self) -> Option<Flow> {
+        match self {
+            Self::Taker(flow) => flow,
+            Self::Moved(flow) => Some(flow),
+            Self::None | Self::Shared => None,
+        }
+    }
 }
 
 impl PoolUse {
@@ -29,40 +57,23 @@ impl PoolUse {
     ///
     /// Leave it out for a connection that is held for one statement, during which the caller's code cannot ask.
     pub fn in_hand(&mut self) {
-        self.in_hand = true;
-        if let Some(flow) = Flow::current() {
-            self.move_to(flow);
-        }
+        self.put(Hand::Taker(Flow::current()));
     }
 
     /// The caller's code uses a connection that it has [in hand](Self::in_hand). If that is not within the call or task that
-    /// had it, it was moved, and is in the hands of the one that runs now.
+    /// took it, it was moved, and is in the hands of the one that runs now. If it moves again, calls share it, and it is in
+    /// nobody's hands: a nested acquire by one of them is not seen.
     #[inline]
     pub fn used(&mut self) {
-        if !self.in_hand || self.flow.is_some_and(|flow| Flow::any_current(|running| running == flow)) {
-            return;
-        }
-        if let Some(flow) = Flow::current() {
-            self.move_to(flow);
-        }
-    }
-
-    fn move_to(&mut self, flow: Flow) {
-        let before = self.flow.replace(flow);
-        let now = if self.pass.is_some() { Some(Instant::now()) } else { None };
-        let mut counts = self.meter.shared.lock();
-        if let Some(before) = before {
-            counts.holders.remove(before);
-        }
-        counts.holders.add(flow, self.site);
-        let Some(now) = now else { return };
-        counts.integrate(now);
-        if let (Some(door), Some(pass)) = (&mut counts.door, &mut self.pass) {
-            door.sets.move_to(pass, flow);
-            // Those of its new call that stand in line go in: it has a connection.
-            let woken = counts.give_back(None, now);
-            drop(counts);
-            wake(woken);
+        let is_elsewhere = |flow| !Flow::any_current(|running| running == flow);
+        let moves = match self.hand {
+            Hand::None | Hand::Shared => false,
+            Hand::Taker(flow) => flow.is_none_or(is_elsewhere),
+            Hand::Moved(flow) => is_elsewhere(flow),
+        };
+        if moves && let Some(flow) = Flow::current() {
+            let is_first = matches!(self.hand, Hand::Taker(_));
+            self.put(if is_first { Hand::Moved(flow) } else { Hand::Shared });
         }
     }
 
@@ -70,20 +81,30 @@ impl PoolUse {
     ///
     /// If the pool reserves connection sets, and this was the last of its set, the set is closed.
     pub fn out_of_hand(&mut self) {
-        self.in_hand = false;
-        let flow = self.flow.take();
-        if flow.is_none() && self.pass.is_none() {
+        self.put(Hand::None);
+    }
+
+    fn put(&mut self, hand: Hand) {
+        let before = mem::replace(&mut self.hand, hand).flow();
+        let flow = hand.flow();
+        if before.is_none() && flow.is_none() && self.pass.is_none() {
             return;
         }
         let now = if self.pass.is_some() { Some(Instant::now()) } else { None };
         let mut counts = self.meter.shared.lock();
+        if let Some(before) = before {
+            counts.holders.remove(before);
+        }
         if let Some(flow) = flow {
-            counts.holders.remove(flow);
+            counts.holders.add(flow, self.site);
         }
         let Some(now) = now else { return };
         counts.integrate(now);
         if let (Some(door), Some(pass)) = (&mut counts.door, &mut self.pass) {
-            door.sets.out_of_hand(pass);
+            match hand {
+                Hand::None => door.sets.out_of_hand(pass),
+                _ => door.sets.move_to(pass, flow),
+            }
         }
         let woken = counts.give_back(None, now);
         drop(counts);
@@ -109,7 +130,7 @@ impl Drop for PoolUse {
         // All under one lock: a waker that panics must find everything counted.
         let mut counts = shared.lock();
         counts.integrate(now);
-        if let Some(flow) = self.flow.take() {
+        if let Some(flow) = self.hand.flow() {
             counts.holders.remove(flow);
         }
         counts.held = counts.held.saturating_sub(1);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::door::Inside;
+use super::lent::Hand;
 use super::nested::Site;
 use super::waiting::Place;
 use super::{Left, NestedDenied, PoolMeter, PoolUse, wake};
@@ -120,7 +121,7 @@ impl PoolWait {
         let (pass, told) = self.count(End::Granted, now);
         // Dropped, and so counted as back, if foreign code panics.
         let (meter, site) = (self.meter.clone(), self.site);
-        let lent = PoolUse { meter, started: now, tracked: true, in_hand: false, flow: None, pass, site };
+        let lent = PoolUse { meter, started: now, tracked: true, hand: Hand::None, pass, site };
         self.tell(told);
         lent
     }

@@ -193,18 +193,31 @@ fn a_connection_that_moves_takes_its_set_along_or_joins_the_one_there() {
     let mut moved = inside(&mut sets, 1, true);
     let other = inside(&mut sets, 2, true);
     let sibling = in_line(&mut sets, 3, true);
-    sets.move_to(&mut moved, 3);
+    sets.move_to(&mut moved, Some(3));
     assert!(sets.set_of(&[1]).is_none());
     let (ticket, nested) = sets.admit().unwrap();
     assert_eq!((ticket, sets.open()), (sibling, 2));
     // To where another set is open: then there is one less, and who came from there is in it no more.
-    sets.move_to(&mut moved, 2);
+    sets.move_to(&mut moved, Some(2));
     sets.end(nested);
     assert_eq!(sets.open(), 1);
     sets.end(other);
     assert_eq!((sets.open(), sets.set_of(&[2]).is_some()), (1, true));
     sets.end(moved);
     assert_eq!((sets.open(), sets.inside, sets.flows.len(), sets.open.len()), (0, 0, 0, 0));
+}
+
+#[test]
+fn a_connection_that_moves_out_of_a_set_opens_one() {
+    let mut sets = Sets::new(5, 2);
+    let (stays, mut moved) = (inside(&mut sets, 1, true), inside(&mut sets, 1, true));
+    sets.move_to(&mut moved, Some(2));
+    assert_eq!(sets.open(), 2, "each may ask for one more");
+    sets.move_to(&mut moved, None);
+    assert_eq!((sets.open(), sets.set_of(&[2])), (2, None));
+    sets.end(stays);
+    sets.end(moved);
+    assert_eq!((sets.open(), sets.members, sets.flows.len(), sets.open.len()), (0, 0, 0, 0));
 }
 
 /// What a line of work does: takes so many connections one after the other, and then gives them back one by one, or takes one

@@ -171,6 +171,22 @@ async fn a_connection_is_in_the_hands_of_the_call_that_uses_it() {
 }
 
 #[tokio::test]
+async fn a_connection_that_calls_share_is_in_no_hand() {
+    let meter = reserving();
+    let mut shared = take(&meter, 1);
+    for call in [2, 3, 2] {
+        within(&mut CallId::numbered(call), || shared.used());
+    }
+    check_sets(&meter, 1, 0);
+    // Who uses it opens a set for what it takes, and is made to wait like others.
+    let _own = take(&meter, 2);
+    check_sets(&meter, 2, 0);
+    assert!(!ask(&meter, 3).is_admitted());
+    drop(shared);
+    check_sets(&meter, 1, 0);
+}
+
+#[tokio::test]
 async fn a_connection_that_is_in_no_hand_stays_so_when_it_is_used() {
     let meter = reserving();
     let mut lent = ask(&meter, 1).granted();
