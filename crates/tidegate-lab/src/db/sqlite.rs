@@ -213,3 +213,22 @@ pub(super) async fn hold(conn: &mut SqliteConnection, query: &Query) -> sqlx::Re
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue;
+
+    #[tokio::test]
+    async fn a_queue_has_a_file_of_its_own_that_is_removed_with_the_lab_s() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::in_folder(folder.path(), "lab").await.unwrap();
+        let queue = queue::Sqlite::open(store.queue_options(), "jobs".to_owned()).await.unwrap();
+        let file = folder.path().join("lab.queue.sqlite");
+        assert!(file.exists() && store.file.exists() && store.file != file);
+        drop(queue);
+        drop(store);
+        let left: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}

@@ -82,7 +82,7 @@ backend! {
     "SELECT id, status FROM apalis.jobs WHERE job_type = $1"
 }
 backend! {
-    /// The queue in the lab's file.
+    /// The queue in a file beside the lab's.
     Sqlite: SqliteStorage, apalis_sqlite::Config, SqlitePool, SqlitePoolOptions, SqliteConnectOptions,
     "SELECT id, status FROM Jobs WHERE job_type = ?"
 }
