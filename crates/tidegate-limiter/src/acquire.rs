@@ -18,6 +18,8 @@ pub struct Acquire {
     /// Handed on to the permit.
     shared: Option<Arc<Shared>>,
     state: State,
+    /// Of a wait. Apart, since next to none has any of it, so that nothing in `state` has to be dropped.
+    rare: Option<Box<Rare>>,
 }
 
 /// ```text
@@ -38,8 +40,6 @@ struct Wait {
     ticket: Option<Ticket>,
     /// Only of waits that are timed.
     since: Option<Instant>,
-    /// Apart, since next to no wait has any of it and each is dropped.
-    rare: Option<Box<Rare>>,
 }
 
 #[derive(Default)]
@@ -52,23 +52,18 @@ struct Rare {
 
 impl Acquire {
     pub(crate) const fn new(shared: Arc<Shared>, class: Option<Class>, has_room: bool) -> Self {
-        Self { shared: Some(shared), state: State::New(class, has_room) }
+        Self { shared: Some(shared), state: State::New(class, has_room), rare: None }
     }
 
+    /// A permit that is free, where nobody has to be asked or told of it.
     #[inline]
-    fn begin(
-        &mut self,
-        shared: &Arc<Shared>,
-        class: Option<&Class>,
-        has_room: bool,
-        cx: &Context<'_>,
-    ) -> Option<Result<Hold, Overloaded>> {
-        let free = match class {
-            None => shared.gate.try_take().then_some(Hold::PLAIN),
-            Some(class) if class.deadline.is_none() => shared.gate.try_take_class(class),
+    fn try_take(&self, class: Option<&Class>) -> Option<Hold> {
+        let gate = &self.shared.as_ref()?.gate;
+        match class {
+            None => gate.try_take().then_some(Hold::PLAIN),
+            Some(class) if class.deadline.is_none() => gate.try_take_class(class),
             Some(_) => None,
-        };
-        if free.is_some() { free.map(Ok) } else { self.enter(shared, class, has_room, cx) }
+        }
     }
 
     fn enter(
@@ -88,10 +83,27 @@ impl Acquire {
             Entry::Refused(refusal) => Some(Err(refusal)),
             Entry::Queued(ticket) => {
                 let since = ticket.is_timed().then(|| read.unwrap_or_else(Instant::now));
-                self.state = State::Waiting(Wait { ticket: Some(ticket), since, rare: None });
+                self.state = State::Waiting(Wait { ticket: Some(ticket), since });
                 None
             }
         }
+    }
+
+    fn poll_new(&mut self, cx: &mut Context<'_>) -> Poll<Result<Permit, Overloaded>> {
+        let (&State::New(class, has_room), Some(shared)) = (&self.state, self.shared.take()) else {
+            unreachable!("`Acquire` was polled after a waker had panicked in it");
+        };
+        let begun = self.enter(&shared, class.as_ref(), has_room, cx);
+        self.shared = Some(shared);
+        if let Some(result) = begun {
+            return self.end(result);
+        }
+        // Outside a runtime this panics; by now the place in line is this future's, and is given up with it.
+        if let Some(at) = class.and_then(|class| class.deadline) {
+            self.rare.get_or_insert_default().deadline = Some(Box::pin(sleep_until(at)));
+        }
+        self.tell_wait();
+        self.poll_deadline(cx)
     }
 
     #[inline]
@@ -109,21 +121,21 @@ impl Acquire {
 
     /// A subscriber is foreign code: by now the place in line is this future's.
     fn tell_wait(&mut self) {
-        if let (Some(shared), State::Waiting(wait)) = (&self.shared, &mut self.state)
+        if let Some(shared) = &self.shared
             && let Some(span) = shared.telemetry.queue_span()
         {
-            wait.rare.get_or_insert_default().span = Some(span);
+            self.rare.get_or_insert_default().span = Some(span);
         }
     }
 
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Result<Permit, Overloaded>> {
-        let (Some(shared), State::Waiting(Wait { ticket: Some(ticket), since, rare })) =
-            (&self.shared, &mut self.state)
+        let (Some(shared), State::Waiting(Wait { ticket: Some(ticket), since })) =
+            (&self.shared, &self.state)
         else {
             unreachable!("`Acquire` was polled after it was ready");
         };
         if let Poll::Ready(answer) = shared.gate.poll_ticket(ticket, cx) {
-            let (shared, since, rare) = (Arc::clone(shared), *since, rare.take());
+            let (shared, since, rare) = (Arc::clone(shared), *since, self.rare.take());
             // The permit is owned before foreign code, the recorder and the subscriber, runs.
             let ended = self.end(answer.map(hold_of));
             drop(rare);
@@ -135,15 +147,17 @@ impl Acquire {
 
     /// Whether the deadline has come while the call waits.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Result<Permit, Overloaded>> {
-        let State::Waiting(Wait { rare: Some(rare), .. }) = &mut self.state else {
+        let Some(deadline) = self.rare.as_mut().and_then(|rare| rare.deadline.as_mut()) else {
             return Poll::Pending;
         };
-        let Some(deadline) = &mut rare.deadline else { return Poll::Pending };
         if deadline.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
         self.give_up();
-        self.end(Err(Overloaded::new(OverloadReason::Expired, None)))
+        let rare = self.rare.take();
+        let ended = self.end(Err(Overloaded::new(OverloadReason::Expired, None)));
+        drop(rare);
+        ended
     }
 
     /// Gives up the place in line, and a permit that was handed over and not seen.
@@ -156,8 +170,6 @@ impl Acquire {
 
     #[cold]
     fn leave(&mut self) {
-        // The wait stays where it is but for its ticket, to be dropped with the future: moving it out would cost more than the
-        // rest of this.
         if let (Some(shared), State::Waiting(wait)) = (&self.shared, &mut self.state)
             && let Some(ticket) = wait.ticket.take()
         {
@@ -198,27 +210,12 @@ impl Future for Acquire {
     /// tokio runtime with timers.
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let State::New(class, has_room) = &self.state else {
+        let State::New(class, _) = &self.state else {
             return self.poll_waiting(cx);
         };
-        let (class, has_room) = (*class, *has_room);
-        let Some(shared) = self.shared.take() else {
-            unreachable!("`Acquire` was polled after a waker had panicked in it");
-        };
-        let begun = self.begin(&shared, class.as_ref(), has_room, cx);
-        self.shared = Some(shared);
-        match begun {
-            Some(result) => self.end(result),
-            None => {
-                // Outside a runtime this panics; by now the place in line is this future's, and is given up with it.
-                if let (State::Waiting(wait), Some(at)) =
-                    (&mut self.state, class.and_then(|class| class.deadline))
-                {
-                    wait.rare.get_or_insert_default().deadline = Some(Box::pin(sleep_until(at)));
-                }
-                self.tell_wait();
-                self.poll_deadline(cx)
-            }
+        match self.try_take(class.as_ref()) {
+            Some(hold) => self.end(Ok(hold)),
+            None => self.poll_new(cx),
         }
     }
 }

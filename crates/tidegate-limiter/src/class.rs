@@ -1,4 +1,5 @@
 use std::hash::{BuildHasher, Hash};
+use std::num::NonZeroU64;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -113,14 +114,23 @@ const fn clamp(value: u32) -> u32 {
 /// It is a 64-bit hash under a random seed: two things share a key with a probability of about one in 2⁶⁴, and nobody can
 /// choose names that do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Key(pub(crate) u64);
+pub struct Key(pub(crate) NonZeroU64);
 
 impl Key {
     /// The key of `name`.
     #[inline]
     pub fn new(name: impl Hash) -> Self {
         static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::default);
-        Self(SEED.hash_one(name))
+        Self::from_hash(SEED.hash_one(name))
+    }
+
+    /// No hash is zero, so that a class with a key is no longer than one without.
+    #[inline]
+    pub(crate) const fn from_hash(hash: u64) -> Self {
+        match NonZeroU64::new(hash) {
+            Some(hash) => Self(hash),
+            None => Self(NonZeroU64::MAX),
+        }
     }
 }
 

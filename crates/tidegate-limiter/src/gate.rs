@@ -401,6 +401,7 @@ impl Gate {
     }
 
     /// Takes permits out of the counts of the gate and of their flow; the word as it was.
+    #[inline]
     fn subtract(&self, queue: &mut Queue, hold: Hold) -> Word {
         if hold.flow() != PLAIN {
             queue.flows().exit(hold.flow(), hold.permits());

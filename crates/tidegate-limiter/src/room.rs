@@ -32,7 +32,15 @@ impl Room {
     /// # Cancel safety
     ///
     /// Dropping the handle gives up its place among those who wait to be told; who is next in line is told instead.
+    #[inline]
     pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.place.is_none() && self.shared.gate.has_room() {
+            return Poll::Ready(());
+        }
+        self.poll_place(cx)
+    }
+
+    fn poll_place(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let waits = self.place.is_some();
         let polled = self.shared.gate.poll_room(&mut self.place, cx);
         self.is_told |= waits && polled.is_ready();
@@ -40,6 +48,7 @@ impl Room {
     }
 
     /// A future for one call through this handle's limiter; see [`Limiter::acquire_with`].
+    #[inline]
     pub fn acquire_with(&mut self, class: crate::Class) -> crate::Acquire {
         let has_room = std::mem::take(&mut self.is_told);
         crate::Acquire::new(Arc::clone(&self.shared), Some(class), has_room)

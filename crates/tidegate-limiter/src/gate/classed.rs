@@ -40,12 +40,12 @@ impl Gate {
     /// Takes the permits of a call of `class` if they are free and nobody waits.
     pub(crate) fn try_enter_class(&self, class: &Class) -> Result<Hold, Overloaded> {
         let mut queue = lock(&self.queue);
-        let flow = queue.flows().open(class);
-        let taken = self.take_class(&mut queue, flow, class.weight);
-        let taken = if let Some(hold) = taken {
+        let taken = if let Some(hold) = self.take_class(&mut queue, class) {
             self.note_would(&mut queue, Would::Refuse);
             Ok(hold)
         } else {
+            // Also a call that is refused says what its key's share is.
+            let flow = queue.flows().open(class);
             queue.flows().retire(flow);
             Err(Self::hold_back(&mut queue))
         };
@@ -53,21 +53,17 @@ impl Gate {
         taken
     }
 
-    /// Takes the permits of a call of `class` if they are free and the fast path is open.
+    /// Takes the permits of a call of `class` if they are free, the fast path is open, and nobody is to be told of anything.
+    #[inline]
     pub(crate) fn try_take_class(&self, class: &Class) -> Option<Hold> {
         if self.load().is_gated() {
             return None;
         }
         let mut queue = lock(&self.queue);
-        let flow = queue.flows().open(class);
-        let Some(hold) = self.take_open(&mut queue, flow, class.weight) else {
-            queue.flows().retire(flow);
+        if queue.has_news() {
             return None;
-        };
-        queue.come();
-        self.note_would(&mut queue, Would::WaitOr { left: None });
-        self.go_on(queue);
-        Some(hold)
+        }
+        self.take_open(&mut queue, class)
     }
 
     /// Takes the permits of a call of `class`, or a place in the bounded queue.
@@ -83,15 +79,15 @@ impl Gate {
         mut waker: Option<Waker>,
     ) -> Entry {
         let mut queue = lock(&self.queue);
-        let flow = queue.flows().open(class);
         queue.come();
-        if let Some(hold) = self.take_class(&mut queue, flow, class.weight) {
+        if let Some(hold) = self.take_class(&mut queue, class) {
             let entry = Kept::new(self, Entry::Admitted(hold));
             self.note_would(&mut queue, Would::WaitOr { left });
             self.go_on(queue);
             return entry.hand_over();
         }
         queue.held_back |= !queue.is_braked && !queue.is_closed;
+        let flow = queue.flows().open(class);
         let mut displaced = None;
         let refused = self.refuse_class(&mut queue, flow, class, has_room, left, &mut displaced);
         let entry = if let Some(reason) = refused {
@@ -157,36 +153,40 @@ impl Gate {
         None
     }
 
-    /// Takes permits for a flow if they are free and the fast path is open.
-    fn take_open(&self, queue: &mut Queue, flow: FlowId, weight: u32) -> Option<Hold> {
-        let limit = self.limit.load(Ordering::Relaxed);
-        let permits = weight.min(limit);
+    /// Takes the permits of a call if they are free and the fast path is open.
+    #[inline]
+    fn take_open(&self, queue: &mut Queue, class: &Class) -> Option<Hold> {
+        let permits = class.weight.min(self.limit.load(Ordering::Relaxed));
         let allowed = self.allowed(queue);
         // The limit cannot change while the lock is held, so the fast path's second look at it is not needed here.
         let taken = self.update(|word| {
             (!word.is_gated() && word.occupied() + permits <= allowed).then(|| word.take(permits))
         })?;
         self.note_taken(taken, permits);
-        queue.flows().enter(flow, permits);
-        Some(Hold::new(flow, permits))
+        Some(Self::hold_of_class(queue, class, permits))
     }
 
     /// The same, also where the fast path is closed and nobody waits; it stays closed until the caller leaves.
-    fn take_class(&self, queue: &mut Queue, flow: FlowId, weight: u32) -> Option<Hold> {
-        let taken = self.take_open(queue, flow, weight);
+    fn take_class(&self, queue: &mut Queue, class: &Class) -> Option<Hold> {
+        let taken = self.take_open(queue, class);
         if taken.is_some() {
             return taken;
         }
         self.shut();
-        let permits = weight.min(self.limit.load(Ordering::Relaxed));
-        if !queue.is_open_to(false) || !self.take_gated(queue, Kind::Permit, permits) {
-            return None;
-        }
-        queue.flows().enter(flow, permits);
-        Some(Hold::new(flow, permits))
+        let permits = class.weight.min(self.limit.load(Ordering::Relaxed));
+        let is_taken = queue.is_open_to(false) && self.take_gated(queue, Kind::Permit, permits);
+        is_taken.then(|| Self::hold_of_class(queue, class, permits))
     }
 
-    #[cold]
+    /// Permits that were taken, counted for their flow.
+    #[inline]
+    fn hold_of_class(queue: &mut Queue, class: &Class, permits: u32) -> Hold {
+        let flow = queue.flows().open(class);
+        queue.flows().enter(flow, permits);
+        Hold::new(flow, permits)
+    }
+
+    #[inline(never)]
     pub(super) fn release_class(&self, hold: Hold) {
         let mut queue = lock(&self.queue);
         if self.subtract(&mut queue, hold).is_gated() {

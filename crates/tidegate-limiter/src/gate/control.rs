@@ -160,13 +160,16 @@ impl Gate {
         }
     }
 
+    /// Whether the bounded queue has a place, as one who does not wait for it sees it.
+    #[inline]
+    pub(crate) fn has_room(&self) -> bool {
+        !self.is_full.load(Ordering::Acquire)
+    }
+
     /// Whether the bounded queue has a place; if not, the task is woken when it may have one.
     ///
     /// Being told is not a place: others may be faster.
     pub(crate) fn poll_room(&self, place: &mut Option<Ticket>, cx: &mut Context<'_>) -> Poll<()> {
-        if place.is_none() && !self.is_full.load(Ordering::Acquire) {
-            return Poll::Ready(());
-        }
         self.poll_news(place, Kind::Room, cx, |gate, queue| {
             queue.is_closed || !queue.is_full(gate.limit.load(Ordering::Relaxed))
         })

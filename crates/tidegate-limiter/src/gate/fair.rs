@@ -49,6 +49,8 @@ pub(super) struct Flows {
     tracked: u32,
     /// The most permits a call is given.
     limit: u32,
+    /// The flow that was opened last: the calls of a key come in bunches.
+    latest: FlowId,
 }
 
 #[derive(Debug)]
@@ -98,27 +100,37 @@ impl Default for Flows {
             done: VecDeque::new(),
             tracked: 0,
             limit: u32::MAX,
+            latest: PLAIN,
         }
     }
 }
 
 impl Flows {
     /// The flow of a call's class. A new one must be used or given up by [`retire`](Self::retire).
+    #[inline]
     pub(super) fn open(&mut self, class: &Class) -> FlowId {
-        let priority = class.priority;
-        let keyless = priority as FlowId;
-        let id = match class.key {
-            None => keyless,
-            Some(key) => match self.by_key.get(&(priority, key)) {
-                Some(&id) => id,
-                // More keys than can be told apart are one with those that have none.
-                None => self.create(priority, key, class.share).unwrap_or(keyless),
-            },
-        };
+        let latest = self.get(self.latest);
+        let is_latest = class.key.is_some() && latest.key == class.key && latest.priority == class.priority;
+        if !is_latest {
+            self.latest = self.find(class);
+        }
+        let id = self.latest;
         if self.get(id).share != class.share {
             self.set_share(id, class.share);
         }
         id
+    }
+
+    #[inline(never)]
+    fn find(&mut self, class: &Class) -> FlowId {
+        let priority = class.priority;
+        let keyless = priority as FlowId;
+        let Some(key) = class.key else { return keyless };
+        match self.by_key.get(&(priority, key)) {
+            Some(&id) => id,
+            // More keys than can be told apart are one with those that have none.
+            None => self.create(priority, key, class.share).unwrap_or(keyless),
+        }
     }
 
     fn create(&mut self, priority: Priority, key: Key, share: u32) -> Option<FlowId> {
@@ -135,6 +147,7 @@ impl Flows {
         Some(id)
     }
 
+    #[inline(never)]
     fn set_share(&mut self, id: FlowId, share: u32) {
         let (level, flows) = self.level(id);
         level.set_share(flows, id, share);
@@ -169,8 +182,8 @@ impl Flows {
     }
 
     fn forget(&mut self, id: FlowId) {
-        let Flow { priority, key, .. } = self.flows[id as usize];
-        if let Some(key) = key {
+        let Flow { priority, ref mut key, .. } = self.flows[id as usize];
+        if let Some(key) = key.take() {
             self.by_key.remove(&(priority, key));
             self.vacant.push(id);
         }
@@ -206,19 +219,39 @@ impl Flows {
     }
 
     /// A call got so many permits without waiting, as nobody waited.
+    #[inline]
     pub(super) fn enter(&mut self, id: FlowId, permits: u32) {
-        let (level, flows) = self.level(id);
-        level.hold(flows, id, permits);
         self.tracked += permits;
+        let flow = &mut self.flows[id as usize];
+        let held = flow.in_flight + permits;
+        if flow.waiting > 0 {
+            self.set_held(id, held);
+        } else {
+            flow.in_flight = held;
+        }
     }
 
     /// So many permits came back.
+    #[inline]
     pub(super) fn exit(&mut self, id: FlowId, permits: u32) {
-        let held = self.get(id).in_flight.saturating_sub(permits);
+        self.tracked -= permits;
+        let flow = &mut self.flows[id as usize];
+        let held = flow.in_flight.saturating_sub(permits);
+        if flow.waiting > 0 {
+            self.set_held(id, held);
+            return;
+        }
+        flow.in_flight = held;
+        if held == 0 && !flow.is_listed {
+            self.retire(id);
+        }
+    }
+
+    /// A flow that is compared with others has another number of permits.
+    #[inline(never)]
+    fn set_held(&mut self, id: FlowId, held: u32) {
         let (level, flows) = self.level(id);
         level.set_held(flows, id, held);
-        self.tracked -= permits;
-        self.retire(id);
     }
 
     /// Tells the plain flow whether anybody waits in it, and what is occupied: it holds what nobody else does.

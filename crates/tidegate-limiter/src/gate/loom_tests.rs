@@ -35,7 +35,7 @@ fn gate(limit: u32) -> Gate {
 }
 
 fn class(weight: u32) -> Class {
-    Class::default().key(Key(7)).weight(weight)
+    Class::default().key(Key::from_hash(7)).weight(weight)
 }
 
 /// Waits for a permit as `Acquire` without a class does, and says how it was refused.

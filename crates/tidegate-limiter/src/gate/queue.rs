@@ -337,6 +337,13 @@ impl Queue {
         self.told = self.told.saturating_sub(1);
     }
 
+    /// Whether a call that comes and need not wait has to do with others: some wait for room, one was told of some and this
+    /// may be it, or shadow mode counts what would have become of it.
+    #[inline]
+    pub(super) fn has_news(&self) -> bool {
+        self.room.head != NONE || self.told > 0 || self.is_shadow
+    }
+
     /// Whether somebody waits for room.
     pub(super) fn awaits_room(&self) -> bool {
         self.room.head != NONE

@@ -131,7 +131,7 @@ fn a_newcomer_that_displaces_the_last_waiter_keeps_its_flow() {
     let gate = Gate::new(3, QueueConfig { limit: QueueLimit::PerPermit(1), sojourn: None });
     assert!(gate.try_take() && gate.try_take() && gate.try_take());
     assert!(matches!(gate.enter(Kind::Permit, Line::Ordinary, None), Entry::Queued(_)));
-    let keyed = Class::default().key(Key(7));
+    let keyed = Class::default().key(Key::from_hash(7));
     let wide = queue_up(&gate, keyed.weight(2));
     let _low = queue_up(&gate, Class::default().priority(Priority::Low));
     gate.release(Hold::PLAIN);

@@ -169,12 +169,6 @@ impl Level {
         }
     }
 
-    /// A flow that need not wait holds so many permits more.
-    pub(super) fn hold(&mut self, flows: &mut [Flow], id: FlowId, permits: u32) {
-        let held = flows[id as usize].in_flight + permits;
-        self.set_held(flows, id, held);
-    }
-
     pub(super) fn set_held(&mut self, flows: &mut [Flow], id: FlowId, held: u32) {
         let flow = &mut flows[id as usize];
         let before = std::mem::replace(&mut flow.in_flight, held);

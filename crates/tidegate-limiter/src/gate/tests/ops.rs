@@ -44,7 +44,7 @@ fn class() -> impl Strategy<Value = Class> {
     let priority = prop::sample::select(&Priority::ALL);
     (key, share, weight, priority).prop_map(|(key, share, weight, priority)| {
         let class = Class::default().share(share).weight(weight).priority(priority);
-        key.map_or(class, |key| class.key(Key(key)))
+        key.map_or(class, |key| class.key(Key::from_hash(key)))
     })
 }
 

@@ -19,7 +19,7 @@ pub(super) enum Name {
 
 impl Name {
     pub(super) fn of(class: &Class) -> Self {
-        Self::Classed(class.priority, class.key.map(|key| key.0))
+        Self::Classed(class.priority, class.key.map(|key| key.0.get()))
     }
 
     pub(super) fn priority(self) -> Priority {
