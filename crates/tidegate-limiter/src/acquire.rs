@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::Span;
 
-use crate::gate::{Entry, Grant, Hold, Kind, Line, Ticket, nanos};
+use crate::gate::{Entry, Grant, Hold, Line, Ticket, nanos};
 use crate::limiter::Shared;
 use crate::{Class, OverloadReason, Overloaded, Permit};
 
@@ -75,7 +75,7 @@ impl Acquire {
     ) -> Option<Result<Hold, Overloaded>> {
         let waker = Some(cx.waker().clone());
         let (entry, read) = match class {
-            None => (shared.gate.enter(Kind::Permit, Line::Ordinary, waker), None),
+            None => (shared.gate.enter(Line::Ordinary, waker), None),
             Some(class) => enter_class(shared, class, has_room, waker),
         };
         match entry {

@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 
 use tidegate_core::Outcome;
 
-use crate::gate::{Entry, Hold, Kind, Line};
+use crate::gate::{Entry, Hold, Line};
 use crate::limiter::Shared;
 
 /// The permit of a reservation, or, if others took that meanwhile, a promise of one; see
@@ -37,7 +37,7 @@ impl Claim {
         if shared.gate.try_take() {
             return Self::held_now(shared);
         }
-        match shared.gate.enter(Kind::Permit, Line::First, None) {
+        match shared.gate.enter(Line::First, None) {
             Entry::Queued(ticket) => Self { shared, hold: Hold::promised(ticket) },
             // The first line is never refused.
             Entry::Admitted(_) | Entry::Refused(_) => Self::held_now(shared),

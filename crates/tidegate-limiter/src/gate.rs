@@ -53,6 +53,7 @@ mod hand_over;
 mod hold;
 mod nodes;
 mod queue;
+mod seat;
 mod shadow;
 mod sojourn;
 mod word;
@@ -69,12 +70,14 @@ use std::task::{Context, Poll, Waker};
 use tidegate_core::MAX_LIMIT;
 
 use self::answers::{Answer, Answers};
+use self::classed::Kept;
 pub(crate) use self::control::Observation;
 use self::fair::PLAIN;
 pub(crate) use self::hold::Hold;
 pub(crate) use self::nodes::{Kind, Ticket};
 use self::queue::Queue;
 pub(crate) use self::queue::{QueueConfig, QueueLimit};
+pub(crate) use self::seat::Seat;
 use self::shadow::Would;
 pub(crate) use self::shadow::WouldHave;
 pub(crate) use self::sojourn::nanos;
@@ -218,19 +221,19 @@ impl Gate {
         }
     }
 
-    /// Takes a permit or reservation, or a place in the line.
+    /// Takes a permit, or a place in the line.
     ///
     /// Without a waker the ticket must be polled before it can wake anybody.
-    pub(crate) fn enter(&self, kind: Kind, line: Line, mut waker: Option<Waker>) -> Entry {
+    pub(crate) fn enter(&self, line: Line, mut waker: Option<Waker>) -> Entry {
         // A waker that is not needed is dropped by this frame, outside the lock.
         let mut queue = lock(&self.queue);
         self.shut();
-        if queue.is_open_to(line == Line::First) && self.take_gated(&queue, kind, 1) {
+        if queue.is_open_to(line == Line::First) && self.take_gated(&queue, Kind::Permit, 1) {
             self.note_would(&mut queue, Would::Wait);
             self.leave(queue);
             return Entry::Admitted(Hold::PLAIN);
         }
-        if queue.is_closed && line == Line::Ordinary && kind == Kind::Permit {
+        if queue.is_closed && line == Line::Ordinary {
             let refusal = queue.refusal(OverloadReason::Closed);
             self.leave(queue);
             return Entry::Refused(refusal);
@@ -238,10 +241,9 @@ impl Gate {
         queue.held_back |= !queue.is_braked;
         let ticket = match line {
             Line::First => queue.push_first(waker.take()),
-            Line::Ordinary => queue.push_plain(kind, waker.take()),
+            Line::Ordinary => queue.push_plain(waker.take()),
         };
-        self.leave_waiting(queue);
-        Entry::Queued(ticket)
+        Entry::Queued(self.leave_waiting(queue, ticket))
     }
 
     /// Takes a permit without waiting for it, also where the fast path is closed and nobody waits.
@@ -292,12 +294,22 @@ impl Gate {
     }
 
     /// The same where somebody without a class has begun to wait, so that nothing is to be opened.
-    fn leave_waiting(&self, mut queue: MutexGuard<'_, Queue>) {
+    #[inline]
+    fn leave_waiting(&self, mut queue: MutexGuard<'_, Queue>, ticket: Ticket) -> Ticket {
         let driver = self.take_driver(&mut queue);
         drop(queue);
-        if let Some(driver) = driver {
-            driver.wake();
+        match driver {
+            None => ticket,
+            Some(driver) => self.wake_for(driver, ticket),
         }
+    }
+
+    #[cold]
+    fn wake_for(&self, driver: Waker, ticket: Ticket) -> Ticket {
+        let kept = Kept::new(self, Entry::Queued(ticket));
+        driver.wake();
+        let Entry::Queued(ticket) = kept.hand_over() else { unreachable!("a ticket was kept") };
+        ticket
     }
 
     #[inline]
@@ -306,6 +318,12 @@ impl Gate {
             self.is_asleep.store(false, Ordering::Release);
         }
         queue.driver.take()
+    }
+
+    /// The reservation that a seated ticket was granted, if it was; then the ticket is spent.
+    #[inline]
+    pub(crate) fn take_reservation(&self, ticket: &Ticket) -> Option<Stamp> {
+        self.answers.take_reservation(ticket)
     }
 
     /// What became of a ticket; if it was answered the ticket is spent, and what it was granted is the caller's.
@@ -317,7 +335,7 @@ impl Gate {
         ticket: &Ticket,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Grant, Overloaded>> {
-        match self.answers.take_grant(ticket.index) {
+        match self.answers.take_grant(ticket) {
             Some(grant) => Poll::Ready(Ok(grant)),
             None => self.poll_ungranted(ticket, cx),
         }
@@ -345,7 +363,7 @@ impl Gate {
     }
 
     fn answer(&self, queue: &Queue, ticket: &Ticket) -> Poll<Result<Grant, Overloaded>> {
-        match self.answers.take(ticket.index) {
+        match self.answers.take(ticket) {
             Answer::Waiting => Poll::Pending,
             Answer::Granted(grant) => Poll::Ready(Ok(grant)),
             Answer::Refused(reason) => Poll::Ready(Err(queue.refusal(reason))),
@@ -354,10 +372,11 @@ impl Gate {
 
     /// Leaves the line; the permits the ticket had been granted, if any. They go to the next one.
     pub(crate) fn cancel(&self, ticket: Ticket) -> u32 {
+        let ticket = ticket.given_up();
         let mut queue = lock(&self.queue);
         let mut waker = None;
         let mut unseen = 0;
-        match self.answers.take(ticket.index) {
+        match self.answers.take(&ticket) {
             Answer::Waiting => waker = queue.remove(ticket),
             Answer::Refused(_) => {}
             Answer::Granted(Grant::Permits(hold)) => {
@@ -559,9 +578,16 @@ impl Gate {
     ///
     /// Nobody waits, so nobody minds the order: reservations that stood at the driver's last look, and are idle by that, are
     /// given to a caller at hand.
+    #[inline]
     fn take_gated(&self, queue: &Queue, kind: Kind, permits: u32) -> bool {
         let limit = self.allowed(queue);
         let idle = self.aged.load(Ordering::Relaxed);
+        self.load().occupied() + permits <= limit.saturating_add(idle)
+            && self.take_or_revoke(kind, permits, limit, idle)
+    }
+
+    #[inline(never)]
+    fn take_or_revoke(&self, kind: Kind, permits: u32, limit: u32, idle: u32) -> bool {
         let lacking = |word: Word| (word.occupied() + permits).saturating_sub(limit);
         let revoked = Cell::new(0);
         let taken = self.update(|word| {

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 use tokio::time::Instant;
 use tracing::Span;
 
-use crate::gate::{Entry, Grant, Kind, Line, Stamp, Ticket};
+use crate::gate::{Grant, Seat, Stamp, Ticket};
 use crate::limiter::Shared;
 use crate::{Claim, Limiter};
 
@@ -20,6 +20,7 @@ use crate::{Claim, Limiter};
 pub struct Reservation {
     shared: Arc<Shared>,
     state: State,
+    seat: Seat,
     /// Of a wait, where spans are wanted. Not in `state`, which every call changes twice and need not drop so;
     /// boxed, so that those who want none have eight bytes of it.
     span: Option<Box<Span>>,
@@ -41,7 +42,7 @@ impl Reservation {
     /// A handle that holds no reservation yet.
     #[must_use]
     pub fn new(limiter: &Limiter) -> Self {
-        Self { shared: Arc::clone(limiter.shared()), state: State::Empty, span: None }
+        Self { shared: Arc::clone(limiter.shared()), state: State::Empty, seat: Seat::new(), span: None }
     }
 
     /// Whether a permit is reserved; if not, the task is woken when one is.
@@ -63,34 +64,40 @@ impl Reservation {
     }
 
     fn enter(&mut self, stamp: Stamp, cx: &Context<'_>) -> Poll<()> {
-        match self.shared.gate.enter(Kind::Reservation, Line::Ordinary, Some(cx.waker().clone())) {
-            Entry::Queued(ticket) => {
-                let since = ticket.is_timed().then(Instant::now);
-                self.state = State::Waiting { ticket, since };
-                // The place in line is this handle's by now, whatever the subscriber does.
-                self.span = self.shared.telemetry.queue_span().map(Box::new);
-                Poll::Pending
-            }
-            // A reservation is never refused.
-            Entry::Admitted(_) | Entry::Refused(_) => {
-                self.state = State::Reserved(stamp);
-                Poll::Ready(())
-            }
-        }
+        let Some(ticket) = self.shared.gate.line_up(&mut self.seat, cx.waker().clone()) else {
+            self.state = State::Reserved(stamp);
+            return Poll::Ready(());
+        };
+        let since = ticket.is_timed().then(Instant::now);
+        self.state = State::Waiting { ticket, since };
+        // The place in line is this handle's by now, whatever the subscriber does.
+        self.span = self.shared.telemetry.queue_span().map(Box::new);
+        Poll::Pending
     }
 
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let State::Waiting { ticket, since } = &self.state {
-            let granted = ready!(self.shared.gate.poll_ticket(ticket, cx));
-            // Of a ticket that was granted something else there is no reservation: it is as if it had been revoked.
-            let stamp =
-                if let Ok(Grant::Reservation(stamp)) = granted { stamp } else { self.shared.gate.stamp() };
+            let stamp = match self.shared.gate.take_reservation(ticket) {
+                Some(stamp) => stamp,
+                None => ready!(self.poll_ticket(ticket, cx)),
+            };
             let since = *since;
             self.state = State::Reserved(stamp);
             self.span = None;
             self.shared.telemetry.queue_wait(since);
         }
         Poll::Ready(())
+    }
+
+    #[cold]
+    fn poll_ticket(&self, ticket: &Ticket, cx: &mut Context<'_>) -> Poll<Stamp> {
+        let granted = ready!(self.shared.gate.poll_ticket(ticket, cx));
+        // Of a ticket that was granted something else there is no reservation: it is as if it had been revoked.
+        Poll::Ready(if let Ok(Grant::Reservation(stamp)) = granted {
+            stamp
+        } else {
+            self.shared.gate.stamp()
+        })
     }
 
     /// Spends the reservation: its permit, or, if others took it meanwhile, the promise of one, first in line. `None` if
@@ -112,14 +119,16 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        match std::mem::replace(&mut self.state, State::Empty) {
-            State::Empty => {}
-            State::Waiting { ticket, since } => {
-                self.shared.gate.cancel(ticket);
-                self.span = None;
-                self.shared.telemetry.queue_wait(since);
-            }
-            State::Reserved(stamp) => self.shared.gate.unreserve(stamp),
+        let state = std::mem::replace(&mut self.state, State::Empty);
+        if let State::Waiting { ticket, since } = state {
+            self.shared.gate.cancel(ticket);
+            self.span = None;
+            self.shared.telemetry.queue_wait(since);
+            return;
+        }
+        self.shared.gate.free_seat(&self.seat);
+        if let State::Reserved(stamp) = state {
+            self.shared.gate.unreserve(stamp);
         }
     }
 }
@@ -127,7 +136,7 @@ impl Drop for Reservation {
 impl Clone for Reservation {
     /// A handle on the same limiter that holds no reservation: a reservation belongs to one holder.
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), state: State::Empty, span: None }
+        Self { shared: Arc::clone(&self.shared), state: State::Empty, seat: Seat::new(), span: None }
     }
 }
 

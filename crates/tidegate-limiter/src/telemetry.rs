@@ -80,10 +80,15 @@ impl Telemetry {
     }
 
     /// A span that lasts as long as the wait that begins now, if they are wanted.
+    #[inline]
     pub(crate) fn queue_span(&self) -> Option<Span> {
+        self.has_queue_spans.load(Ordering::Relaxed).then(|| self.new_queue_span())
+    }
+
+    #[cold]
+    fn new_queue_span(&self) -> Span {
         let limiter = &*self.limiter;
-        let is_wanted = self.has_queue_spans.load(Ordering::Relaxed);
-        is_wanted.then(|| tracing::info_span!(target: "tidegate::queue", "queue_wait", limiter))
+        tracing::info_span!(target: "tidegate::queue", "queue_wait", limiter)
     }
 
     /// The end of a wait, if it is one of those that are timed.

@@ -1,14 +1,14 @@
 //! What became of each waiter, where it can read that without the lock.
 //!
 //! One cell for each node of the arena. While its node waits, only holders of the lock write it; once it is answered it is its
-//! ticket's, who reads it and frees the node, and needs the lock for neither. A node whose waiter left unanswered is vacant
-//! with "waiting" in its cell.
+//! ticket's, who reads it and frees the node, or keeps it for another wait, and needs the lock for neither. A node whose waiter
+//! left unanswered is vacant with "waiting" in its cell, and one that is kept has "waiting" there between two waits.
 
 use std::array;
 use std::sync::OnceLock;
 
 use super::fair::FlowId;
-use super::nodes::{Kind, NONE};
+use super::nodes::{Kind, NONE, Ticket};
 use super::{Grant, Hold, Stamp};
 use crate::OverloadReason;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
@@ -96,12 +96,24 @@ impl Answers {
         self.cell(index).store(1 + reason as u64, Ordering::Release);
     }
 
-    /// What a ticket was granted, if it was; then the ticket is spent and its node free.
+    /// The reservation that a seated ticket was granted, if it was; then the ticket is spent.
     #[inline]
-    pub(super) fn take_grant(&self, index: u32) -> Option<Grant> {
-        let cell = self.cell(index);
+    pub(super) fn take_reservation(&self, ticket: &Ticket) -> Option<Stamp> {
+        let cell = self.cell(ticket.index);
+        let written = cell.load(Ordering::Acquire);
+        if written & NEWS != RESERVED {
+            return None;
+        }
+        self.spend(ticket, cell);
+        Some(Stamp(low_bits(written)))
+    }
+
+    /// What a ticket was granted, if it was; then the ticket is spent, and its node free if it is not kept.
+    #[inline]
+    pub(super) fn take_grant(&self, ticket: &Ticket) -> Option<Grant> {
+        let cell = self.cell(ticket.index);
         let grant = granted(cell.load(Ordering::Acquire))?;
-        self.free(index, cell);
+        self.spend(ticket, cell);
         Some(grant)
     }
 
@@ -109,15 +121,15 @@ impl Answers {
         self.cell(index).load(Ordering::Relaxed) == WAITING
     }
 
-    /// What became of a ticket; if it was answered it is spent and its node free.
+    /// What became of a ticket; if it was answered it is spent, and its node free if it is not kept.
     #[inline]
-    pub(super) fn take(&self, index: u32) -> Answer {
-        let cell = self.cell(index);
+    pub(super) fn take(&self, ticket: &Ticket) -> Answer {
+        let cell = self.cell(ticket.index);
         let written = cell.load(Ordering::Acquire);
         if written == WAITING {
             return Answer::Waiting;
         }
-        self.free(index, cell);
+        self.spend(ticket, cell);
         match granted(written) {
             Some(grant) => Answer::Granted(grant),
             // Of what is left there are only the places of reasons.
@@ -125,8 +137,19 @@ impl Answers {
         }
     }
 
-    #[inline]
-    fn free(&self, index: u32, cell: &AtomicU64) {
+    #[inline(always)]
+    fn spend(&self, ticket: &Ticket, cell: &AtomicU64) {
+        if ticket.is_seated {
+            // Nobody else looks at it before its owner has taken the lock to wait again.
+            cell.store(WAITING, Ordering::Relaxed);
+        } else {
+            self.free(ticket.index);
+        }
+    }
+
+    /// The node is nobody's any more; it has been answered, or was kept and does not wait.
+    pub(super) fn free(&self, index: u32) {
+        let cell = self.cell(index);
         let mut head = self.freed.load(Ordering::Relaxed);
         loop {
             cell.store(u64::from(head), Ordering::Relaxed);
@@ -178,22 +201,26 @@ mod tests {
         assert!(block < BLOCKS && (offset as u64) < FIRST_BLOCK << block);
     }
 
+    fn ticket(index: u32) -> Ticket {
+        Ticket::new(index, false)
+    }
+
     #[test]
     fn an_answer_is_read_as_it_was_given() {
         let answers = Answers::new();
-        assert!(matches!(answers.take(5), Answer::Waiting));
+        assert!(matches!(answers.take(&ticket(5)), Answer::Waiting));
         for (flow, count) in [(0, 1), (Hold::FLOWS - 1, (1 << 20) - 1)] {
             answers.grant(5, Kind::Permit, flow, count);
-            assert_eq!(answers.take_grant(5), Some(Grant::Permits(Hold::new(flow, count))));
+            assert_eq!(answers.take_grant(&ticket(5)), Some(Grant::Permits(Hold::new(flow, count))));
         }
         answers.grant(5, Kind::Reservation, 0, u32::MAX);
-        assert_eq!(answers.take_grant(5), Some(Grant::Reservation(Stamp(u32::MAX))));
+        assert_eq!(answers.take_grant(&ticket(5)), Some(Grant::Reservation(Stamp(u32::MAX))));
         answers.grant(5, Kind::Drain, 0, 0);
-        assert_eq!(answers.take_grant(5), Some(Grant::News));
+        assert_eq!(answers.take_grant(&ticket(5)), Some(Grant::News));
         for reason in OverloadReason::ALL {
             answers.refuse(5, reason);
-            assert_eq!(answers.take_grant(5), None);
-            assert!(matches!(answers.take(5), Answer::Refused(found) if found == reason));
+            assert_eq!(answers.take_grant(&ticket(5)), None);
+            assert!(matches!(answers.take(&ticket(5)), Answer::Refused(found) if found == reason));
         }
     }
 
@@ -202,12 +229,25 @@ mod tests {
         let answers = Answers::new();
         for index in [7, 3, 900] {
             answers.grant(index, Kind::Room, 0, 0);
-            assert_eq!(answers.take_grant(index), Some(Grant::News));
+            assert_eq!(answers.take_grant(&ticket(index)), Some(Grant::News));
         }
         let first = answers.take_freed();
         let second = answers.reuse(first);
         let third = answers.reuse(second);
         assert_eq!([first, second, third, answers.reuse(third)], [900, 3, 7, NONE]);
         assert_eq!(answers.take_freed(), NONE);
+    }
+
+    #[test]
+    fn a_node_that_is_kept_is_not_freed_by_its_answer() {
+        let answers = Answers::new();
+        let ticket = Ticket::seated(5, false);
+        for stamp in [1, 2] {
+            answers.grant(5, Kind::Reservation, 0, stamp);
+            assert_eq!(answers.take_grant(&ticket), Some(Grant::Reservation(Stamp(stamp))));
+            assert!(answers.is_waiting(5) && answers.take_freed() == NONE);
+        }
+        answers.free(5);
+        assert_eq!(answers.take_freed(), 5);
     }
 }

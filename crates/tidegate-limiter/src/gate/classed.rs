@@ -9,17 +9,17 @@ use crate::sync::{MutexGuard, Ordering, lock};
 use crate::{Class, OverloadReason, Overloaded};
 
 /// What a caller got, while others are woken. Should a waker panic, it goes back.
-struct Kept<'a> {
+pub(super) struct Kept<'a> {
     gate: &'a Gate,
     entry: Option<Entry>,
 }
 
 impl<'a> Kept<'a> {
-    const fn new(gate: &'a Gate, entry: Entry) -> Self {
+    pub(super) const fn new(gate: &'a Gate, entry: Entry) -> Self {
         Self { gate, entry: Some(entry) }
     }
 
-    fn hand_over(mut self) -> Entry {
+    pub(super) fn hand_over(mut self) -> Entry {
         self.entry.take().unwrap_or(Entry::Refused(Overloaded::new(OverloadReason::NoPermit, None)))
     }
 }

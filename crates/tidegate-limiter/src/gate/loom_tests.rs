@@ -13,13 +13,13 @@ mod room;
 mod shadow;
 
 use std::future::poll_fn;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 
 use loom::future::block_on;
 use loom::sync::Arc;
 use loom::thread::{self, JoinHandle};
 
-use super::{Entry, Gate, Grant, Hold, Kind, Line, QueueConfig, QueueLimit, Ticket};
+use super::{Entry, Gate, Grant, Hold, Line, QueueConfig, QueueLimit, Seat, Ticket};
 use crate::sync::lock;
 use crate::{Class, Key, Overloaded};
 
@@ -46,7 +46,7 @@ fn try_acquire(gate: &Gate) -> Result<(), Overloaded> {
     let mut ticket = None;
     block_on(poll_fn(|cx| {
         if ticket.is_none() {
-            match gate.enter(Kind::Permit, Line::Ordinary, Some(cx.waker().clone())) {
+            match gate.enter(Line::Ordinary, Some(cx.waker().clone())) {
                 Entry::Admitted(hold) => {
                     assert_eq!(hold, Hold::PLAIN);
                     return Poll::Ready(Ok(()));
@@ -81,11 +81,16 @@ fn beside<T: 'static>(gate: &Arc<Gate>, act: impl FnOnce(&Gate) -> T + 'static) 
 }
 
 /// A place in the plain line, where the permits are known to be out.
-fn line_up(gate: &Gate, kind: Kind) -> Ticket {
-    match gate.enter(kind, Line::Ordinary, None) {
+fn line_up(gate: &Gate) -> Ticket {
+    match gate.enter(Line::Ordinary, None) {
         Entry::Queued(ticket) => ticket,
         other => unreachable!("{other:?} where the permits are out"),
     }
+}
+
+/// The same for a reservation.
+fn line_up_for_reservation(gate: &Gate, seat: &mut Seat) -> Ticket {
+    gate.line_up(seat, Waker::noop().clone()).expect("the permits are out")
 }
 
 /// Waits until the ticket is granted permits.

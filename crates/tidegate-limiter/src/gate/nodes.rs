@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::answers::Answers;
-use super::fair::FlowId;
+use super::fair::{FlowId, PLAIN};
 use crate::OverloadReason;
 
 /// What a waiter wants.
@@ -23,11 +23,22 @@ pub(crate) enum Kind {
 pub(crate) struct Ticket {
     pub(super) index: u32,
     is_timed: bool,
+    /// Whether its node stays its owner's when it is answered.
+    pub(super) is_seated: bool,
 }
 
 impl Ticket {
     pub(super) const fn new(index: u32, is_timed: bool) -> Self {
-        Self { index, is_timed }
+        Self { index, is_timed, is_seated: false }
+    }
+
+    pub(super) const fn seated(index: u32, is_timed: bool) -> Self {
+        Self { index, is_timed, is_seated: true }
+    }
+
+    /// The same, whose owner is gone: its node is nobody's any more.
+    pub(super) const fn given_up(self) -> Self {
+        Self { is_seated: false, ..self }
     }
 
     /// Whether the wait is one of those that are timed; reading the clock costs as much as all the rest of a short wait.
@@ -116,6 +127,12 @@ impl Nodes {
         index
     }
 
+    /// A node that its owner has kept waits again.
+    #[inline]
+    pub(super) fn renew(&mut self, index: u32, waker: Option<Waker>) {
+        self.get(index).waker = waker;
+    }
+
     fn take_vacant(&mut self) -> u32 {
         if self.vacant != NONE {
             let index = self.vacant;
@@ -164,6 +181,21 @@ impl Nodes {
         let waker = node.waker.take();
         // From here on the node is its ticket's.
         self.answers.grant(index, node.kind, flow, count);
+        waker
+    }
+
+    /// Takes the first out of the plain line, which is not empty, and tells it that it has what it wants: a permit, or a
+    /// reservation of this stamp. Whom to wake.
+    #[inline]
+    pub(super) fn grant_first(&mut self, line: &mut Ends, kind: Kind, stamp: u32) -> Option<Waker> {
+        let index = line.head;
+        let node = &mut self.nodes[index as usize];
+        let waker = node.waker.take();
+        line.head = node.links[By::Turn as usize].next;
+        if line.head == NONE {
+            line.tail = NONE;
+        }
+        self.answers.grant(index, kind, PLAIN, if kind == Kind::Permit { 1 } else { stamp });
         waker
     }
 

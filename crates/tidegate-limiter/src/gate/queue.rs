@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::answers::Answers;
 use super::fair::{FlowId, Flows, PLAIN};
 use super::nodes::{By, Ends, Kind, NONE, Node, Nodes, Ticket};
+use super::seat::Seat;
 use super::shadow::WouldHave;
 use super::sojourn::Sojourn;
 use crate::{OverloadReason, Overloaded, Priority};
@@ -169,11 +170,27 @@ impl Queue {
     }
 
     /// A place in the plain line: unbounded, never refused but when the limiter is closed.
-    pub(super) fn push_plain(&mut self, kind: Kind, waker: Option<Waker>) -> Ticket {
-        let index = self.nodes.insert(kind, waker, PLAIN);
+    pub(super) fn push_plain(&mut self, waker: Option<Waker>) -> Ticket {
+        let index = self.nodes.insert(Kind::Permit, waker, PLAIN);
+        self.line_up(index);
+        self.queued(index)
+    }
+
+    /// The same for a reservation, whose owner keeps the node.
+    pub(super) fn push_seated(&mut self, seat: &mut Seat, waker: Option<Waker>) -> Ticket {
+        if seat.0 == NONE {
+            seat.0 = self.nodes.insert(Kind::Reservation, waker, PLAIN);
+        } else {
+            self.nodes.renew(seat.0, waker);
+        }
+        self.line_up(seat.0);
+        Ticket::seated(seat.0, self.count())
+    }
+
+    #[inline]
+    fn line_up(&mut self, index: u32) {
         self.nodes.push_back(&mut self.plain, By::Turn, index);
         self.plain_waiting += 1;
-        self.queued(index)
     }
 
     /// A place in the bounded queue, for a call that wants so many permits. `now` is asked for if somebody wants to know.
@@ -199,10 +216,16 @@ impl Queue {
     }
 
     fn queued(&mut self, index: u32) -> Ticket {
+        Ticket::new(index, self.count())
+    }
+
+    /// One more waits; whether its wait is timed.
+    #[inline]
+    fn count(&mut self) -> bool {
         self.waiting += 1;
         let is_timed = self.to_time > 0;
         self.to_time -= u32::from(is_timed);
-        Ticket::new(index, is_timed)
+        is_timed
     }
 
     /// A place among those who wait for room in the queue, or for the end of all work.
@@ -287,11 +310,9 @@ impl Queue {
     /// Gives it to the first of the plain line; whom to wake. `stamp` marks a reservation.
     #[inline]
     pub(super) fn grant_plain(&mut self, kind: Kind, stamp: u32) -> Option<Waker> {
-        let index = self.plain.head;
         self.waiting -= 1;
         self.plain_waiting -= 1;
-        self.nodes.unlink(&mut self.plain, By::Turn, index);
-        self.nodes.grant(index, PLAIN, if kind == Kind::Permit { 1 } else { stamp })
+        self.nodes.grant_first(&mut self.plain, kind, stamp)
     }
 
     /// Somebody who waited for room and is told that there is some; whom to wake.

@@ -24,7 +24,7 @@ use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use self::ops::Weights;
 use self::pair::{Pair, Woken};
 use super::queue::{QueueConfig, QueueLimit};
-use super::{Entry, Gate, Grant, Hold, Kind, Line, Ticket};
+use super::{Entry, Gate, Grant, Hold, Line, Seat, Ticket};
 use crate::sync::lock;
 use crate::{Class, Key, Priority};
 
@@ -130,7 +130,7 @@ fn the_turn_of_a_displaced_wide_call_goes_on_to_the_next() {
 fn a_newcomer_that_displaces_the_last_waiter_keeps_its_flow() {
     let gate = Gate::new(3, QueueConfig { limit: QueueLimit::PerPermit(1), sojourn: None });
     assert!(gate.try_take() && gate.try_take() && gate.try_take());
-    assert!(matches!(gate.enter(Kind::Permit, Line::Ordinary, None), Entry::Queued(_)));
+    assert!(matches!(gate.enter(Line::Ordinary, None), Entry::Queued(_)));
     let keyed = Class::default().key(Key::from_hash(7));
     let wide = queue_up(&gate, keyed.weight(2));
     let _low = queue_up(&gate, Class::default().priority(Priority::Low));
@@ -150,7 +150,7 @@ fn a_newcomer_that_displaces_the_last_waiter_keeps_its_flow() {
 fn peak_and_held_back_are_of_the_time_since_the_last_observation() {
     let gate = Gate::new(2, CONFIG);
     assert!(gate.try_take() && gate.try_take());
-    let Entry::Queued(ticket) = gate.enter(Kind::Permit, Line::Ordinary, None) else {
+    let Entry::Queued(ticket) = gate.enter(Line::Ordinary, None) else {
         unreachable!("two of two permits are out");
     };
     gate.cancel(ticket);
@@ -165,7 +165,7 @@ fn peak_and_held_back_are_of_the_time_since_the_last_observation() {
 fn a_braked_caller_is_not_held_back_by_the_limit() {
     let gate = Gate::new(2, CONFIG);
     gate.set_brake(true);
-    assert!(matches!(gate.enter(Kind::Permit, Line::Ordinary, None), Entry::Queued(_)));
+    assert!(matches!(gate.enter(Line::Ordinary, None), Entry::Queued(_)));
     assert!(!gate.observe().held_back);
 }
 
@@ -193,7 +193,7 @@ fn a_caller_that_must_wait_for_a_reservation_wakes_the_sleeping_driver() {
     let waker = Waker::from(Arc::clone(&woken));
     assert!(gate.try_reserve());
     assert!(gate.poll_idle(&mut Context::from_waker(&waker), 0).is_pending());
-    assert!(matches!(gate.enter(Kind::Permit, Line::Ordinary, None), Entry::Queued(_)));
+    assert!(matches!(gate.enter(Line::Ordinary, None), Entry::Queued(_)));
     assert_eq!(woken.0.load(Ordering::Relaxed), 1);
 }
 
@@ -203,9 +203,7 @@ fn waiters_that_come_and_go_use_the_same_nodes() {
         let gate = Gate::new(1, CONFIG);
         assert!(gate.try_take());
         for _ in 0..1000 {
-            let Entry::Queued(ticket) = gate.enter(Kind::Permit, Line::Ordinary, None) else {
-                unreachable!()
-            };
+            let Entry::Queued(ticket) = gate.enter(Line::Ordinary, None) else { unreachable!() };
             assert_eq!(ticket.index, 0);
             if is_cancelled {
                 gate.cancel(ticket);
@@ -215,4 +213,59 @@ fn waiters_that_come_and_go_use_the_same_nodes() {
             }
         }
     }
+}
+
+#[test]
+fn who_waits_again_and_again_keeps_its_node_until_it_goes() {
+    let gate = Gate::new(1, CONFIG);
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut seats = [Seat::new(), Seat::new()];
+    for round in 0..100 {
+        assert!(gate.try_take());
+        for seat in &mut seats {
+            let ticket = gate.line_up(seat, Waker::noop().clone()).unwrap();
+            gate.release(Hold::PLAIN);
+            let polled = gate.poll_ticket(&ticket, &mut cx);
+            assert!(matches!(polled, Poll::Ready(Ok(Grant::Reservation(_)))), "{round}: {polled:?}");
+            assert!(gate.claim(gate.stamp()).is_some());
+        }
+        gate.release(Hold::PLAIN);
+    }
+    assert_eq!([seats[0].0, seats[1].0], [0, 1]);
+    seats.iter().for_each(|seat| gate.free_seat(seat));
+    assert!(gate.try_take());
+    let mut others = [Seat::new(), Seat::new()];
+    let mut nodes = others.each_mut().map(|seat| gate.line_up(seat, Waker::noop().clone()).unwrap().index);
+    nodes.sort_unstable();
+    assert_eq!(nodes, [0, 1], "the nodes of those who are gone are used again");
+}
+
+/// The line would hold the node twice when its owner waits again.
+#[test]
+fn a_caller_whom_the_waker_of_the_driver_fails_is_not_in_line() {
+    struct Fails;
+    impl std::task::Wake for Fails {
+        fn wake(self: Arc<Self>) {
+            panic!("a runtime fails");
+        }
+    }
+    let gate = Gate::new(1, CONFIG);
+    let waker = Waker::from(Arc::new(Fails));
+    let mut seat = Seat::new();
+    for _ in 0..2 {
+        assert!(gate.try_reserve());
+        gate.set_brake(true);
+        gate.set_brake(false);
+        assert!(gate.poll_idle(&mut Context::from_waker(&waker), 0).is_pending());
+        gate.set_brake(true);
+        let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            gate.line_up(&mut seat, Waker::noop().clone())
+        }));
+        assert!(unwound.is_err());
+        assert_eq!((gate.peek().queued, seat.0), (0, Seat::new().0));
+        gate.set_brake(false);
+    }
+    assert!(gate.try_take());
+    let ticket = gate.line_up(&mut seat, Waker::noop().clone()).unwrap();
+    assert_eq!(ticket.index, 0);
 }

@@ -4,7 +4,7 @@
 use loom::sync::Arc;
 
 use super::super::word::Word;
-use super::{Gate, Kind, Line, beside, gate, lock, model};
+use super::{Gate, Line, beside, gate, lock, model};
 use crate::sync::Ordering;
 
 /// The fast path without the second look at the limit.
@@ -46,7 +46,7 @@ fn the_wake_up_lost_by_an_early_look_is_found() {
     model(|| {
         let gate = Arc::new(gate(1));
         assert!(gate.try_take());
-        let waiter = beside(&gate, move |gate| drop(gate.enter(Kind::Permit, Line::Ordinary, None)));
+        let waiter = beside(&gate, move |gate| drop(gate.enter(Line::Ordinary, None)));
         release_with_an_early_look(&gate);
         waiter.join().unwrap();
         assert_eq!(gate.peek().in_flight, 1, "a free permit and a waiter left behind");

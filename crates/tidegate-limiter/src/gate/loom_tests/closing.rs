@@ -5,9 +5,7 @@ use std::future::poll_fn;
 use loom::future::block_on;
 use loom::sync::Arc;
 
-use super::{
-    Entry, Gate, Hold, Kind, Line, assert_empty, beside, class, gate, model, queue_up, try_acquire, wait,
-};
+use super::{Entry, Gate, Hold, Line, assert_empty, beside, class, gate, model, queue_up, try_acquire, wait};
 use crate::OverloadReason;
 
 /// Closes and waits until nothing is in flight.
@@ -90,7 +88,7 @@ fn a_call_that_was_promised_its_permit_gets_it_when_closed() {
         assert!(gate.try_reserve());
         let owner = beside(&gate, move |gate| gate.close());
         if gate.claim(gate.stamp()).is_none() && !gate.try_take() {
-            match gate.enter(Kind::Permit, Line::First, None) {
+            match gate.enter(Line::First, None) {
                 Entry::Queued(ticket) => assert_eq!(wait(&gate, &ticket), Hold::PLAIN),
                 Entry::Admitted(hold) => assert_eq!(hold, Hold::PLAIN),
                 Entry::Refused(refusal) => unreachable!("{refusal}"),

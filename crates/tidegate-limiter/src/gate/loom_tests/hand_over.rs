@@ -7,7 +7,9 @@ use loom::future::block_on;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
 
-use super::{Entry, Hold, Kind, assert_empty, beside, class, gate, line_up, model, wait};
+use super::{
+    Entry, Hold, Seat, assert_empty, beside, class, gate, line_up, line_up_for_reservation, model, wait,
+};
 
 #[test]
 fn a_permit_orders_memory() {
@@ -15,7 +17,7 @@ fn a_permit_orders_memory() {
         let gate = Arc::new(gate(1));
         let data = Arc::new(AtomicU32::new(0));
         assert!(gate.try_take());
-        let ticket = line_up(&gate, Kind::Permit);
+        let ticket = line_up(&gate);
         let written = Arc::clone(&data);
         let other = beside(&gate, move |gate| {
             wait(gate, &ticket);
@@ -35,7 +37,7 @@ fn two_free_their_nodes_at_once_while_a_third_comes() {
     model(|| {
         let gate = Arc::new(gate(2));
         assert!(gate.try_take() && gate.try_take());
-        let tickets = [line_up(&gate, Kind::Permit), line_up(&gate, Kind::Permit)];
+        let tickets = [line_up(&gate), line_up(&gate)];
         gate.release(Hold::PLAIN);
         gate.release(Hold::PLAIN);
         let others = tickets.map(|ticket| {
@@ -43,9 +45,9 @@ fn two_free_their_nodes_at_once_while_a_third_comes() {
                 wait(gate, &ticket);
             })
         });
-        let third = line_up(&gate, Kind::Permit);
+        let third = line_up(&gate);
         others.into_iter().for_each(|other| other.join().unwrap());
-        let more = [line_up(&gate, Kind::Permit), line_up(&gate, Kind::Permit), line_up(&gate, Kind::Permit)];
+        let more = [line_up(&gate), line_up(&gate), line_up(&gate)];
         let all: Vec<_> = std::iter::once(third).chain(more).collect();
         let mut indices: Vec<_> = all.iter().map(|ticket| ticket.index).collect();
         indices.sort_unstable();
@@ -69,7 +71,7 @@ fn a_claim_wakes_the_driver_that_fell_asleep_with_the_path_still_closed() {
     model(|| {
         let gate = Arc::new(gate(1));
         assert!(gate.try_take());
-        let ticket = line_up(&gate, Kind::Reservation);
+        let ticket = line_up_for_reservation(&gate, &mut Seat::new());
         gate.release(Hold::PLAIN);
         assert!(gate.load().is_gated());
         assert!(gate.poll_ticket(&ticket, &mut Context::from_waker(Waker::noop())).is_ready());
@@ -87,7 +89,7 @@ fn a_hand_over_a_reservation_given_back_and_a_shrink() {
     model(|| {
         let gate = Arc::new(gate(2));
         assert!(gate.try_take() && gate.try_reserve());
-        let (first, second) = (line_up(&gate, Kind::Permit), line_up(&gate, Kind::Permit));
+        let (first, second) = (line_up(&gate), line_up(&gate));
         let giver = beside(&gate, |gate| gate.unreserve(gate.stamp()));
         let shrinker = beside(&gate, |gate| gate.set_limit(1));
         gate.release(Hold::PLAIN);
@@ -109,7 +111,7 @@ fn growth_and_a_reservation_given_back_beside_a_hand_over_leave_nothing_free() {
     model(|| {
         let gate = Arc::new(gate(2));
         assert!(gate.try_take() && gate.try_reserve());
-        let tickets = [Kind::Permit; 3].map(|kind| line_up(&gate, kind));
+        let tickets = [(); 3].map(|()| line_up(&gate));
         let giver = beside(&gate, |gate| gate.unreserve(gate.stamp()));
         let grower = beside(&gate, |gate| gate.set_limit(3));
         gate.release(Hold::PLAIN);
@@ -130,7 +132,7 @@ fn a_close_and_a_drain_beside_a_hand_over() {
     model(|| {
         let gate = Arc::new(gate(1));
         assert!(gate.try_take());
-        let ticket = line_up(&gate, Kind::Permit);
+        let ticket = line_up(&gate);
         let waiter = beside(&gate, move |gate| {
             if block_on(poll_fn(|cx| gate.poll_ticket(&ticket, cx))).is_ok() {
                 gate.release(Hold::PLAIN);
@@ -154,7 +156,7 @@ fn a_class_comes_while_the_last_is_handed_over() {
     model(|| {
         let gate = Arc::new(gate(1));
         assert!(gate.try_take());
-        let ticket = line_up(&gate, Kind::Permit);
+        let ticket = line_up(&gate);
         let waiter = beside(&gate, move |gate| {
             wait(gate, &ticket);
             gate.release(Hold::PLAIN);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32 as PlainU32, Ordering as PlainOrdering};
 use loom::sync::Arc;
 use loom::thread;
 
-use super::{Entry, Gate, Hold, Kind, Line, acquire, assert_empty, beside, gate, model};
+use super::{Entry, Gate, Hold, Line, acquire, assert_empty, beside, gate, model};
 
 #[test]
 fn two_callers_never_share_one_permit() {
@@ -33,7 +33,7 @@ fn a_cancelled_waiter_passes_its_permit_on() {
     model(|| {
         let gate = Arc::new(gate(1));
         assert!(gate.try_take());
-        let canceller = beside(&gate, move |gate| match gate.enter(Kind::Permit, Line::Ordinary, None) {
+        let canceller = beside(&gate, move |gate| match gate.enter(Line::Ordinary, None) {
             Entry::Queued(ticket) => {
                 let _ = gate.cancel(ticket);
             }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use super::super::queue::QueueConfig;
-use super::super::{Entry, Gate, Grant, Hold, Kind, Line, Stamp, Ticket};
+use super::super::{Entry, Gate, Grant, Hold, Kind, Line, Seat, Stamp, Ticket};
 use super::model::{Model, Outcome, Place, State, Waiter};
 use super::ops::Op;
 use super::shares::Name;
@@ -37,6 +37,8 @@ pub(super) struct Pair {
     tickets: Vec<Held>,
     permits: Vec<(Hold, Name)>,
     reservations: Vec<Stamp>,
+    /// Those of services that have waited and do not.
+    seats: Vec<Seat>,
     next_id: u32,
     /// Tickets, permits and reservations given up so far.
     pub(super) drops: u64,
@@ -51,6 +53,7 @@ impl Pair {
             tickets: Vec::new(),
             permits: Vec::new(),
             reservations: Vec::new(),
+            seats: Vec::new(),
             next_id: 0,
             drops: 0,
         }
@@ -196,9 +199,27 @@ impl Pair {
     fn enter(&mut self, kind: Kind, line: Line) {
         let id = self.next_id;
         let woken = Arc::new(Woken::default());
-        let entry = self.gate.enter(kind, line, Some(Waker::from(Arc::clone(&woken))));
+        let waker = Waker::from(Arc::clone(&woken));
+        let entry =
+            if kind == Kind::Reservation { self.line_up(waker) } else { self.gate.enter(line, Some(waker)) };
         let outcome = self.model.enter(id, kind, line);
         self.entered(entry, &outcome, kind, woken, Name::Plain);
+    }
+
+    /// A service that has waited before, if there is one, waits for a reservation.
+    fn line_up(&mut self, waker: Waker) -> Entry {
+        let mut seat = self.seats.pop().unwrap_or(Seat::new());
+        let kept = seat.0;
+        match self.gate.line_up(&mut seat, waker) {
+            Some(ticket) => {
+                assert!(kept == Seat::new().0 || ticket.index == kept, "another node than its own");
+                Entry::Queued(ticket)
+            }
+            None => {
+                self.gate.free_seat(&seat);
+                Entry::Admitted(Hold::PLAIN)
+            }
+        }
     }
 
     fn enter_class(&mut self, class: &Class, left: Option<u64>) {
@@ -270,7 +291,10 @@ impl Pair {
             assert_eq!(state, State::Waiting);
             return;
         };
-        let id = self.tickets.remove(index).id;
+        let Held { id, ticket, .. } = self.tickets.remove(index);
+        if ticket.is_seated {
+            self.seats.push(Seat(ticket.index));
+        }
         self.answered(id, state, answer);
         self.model.waiters.retain(|waiter| waiter.id != id);
     }
