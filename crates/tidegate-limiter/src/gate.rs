@@ -146,6 +146,12 @@ impl Gate {
         Self::timed_by(limit, queue, Clock::Tokio(tokio::time::Instant::now()))
     }
 
+    /// How many nodes there are, in use or not.
+    #[cfg(test)]
+    pub(crate) fn nodes(&self) -> usize {
+        lock(&self.queue).nodes()
+    }
+
     /// One that reads another clock, if it has to read any.
     pub(crate) fn timed_by(limit: u32, queue: QueueConfig, clock: Clock) -> Self {
         let answers = Arc::new(Answers::new());

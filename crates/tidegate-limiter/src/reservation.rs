@@ -150,3 +150,43 @@ impl fmt::Debug for Reservation {
         f.debug_struct("Reservation").field("state", &state).finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(tidegate_loom)))]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    /// Whether it waits, has a permit reserved, or has just been claimed.
+    #[derive(Clone, Copy, Debug)]
+    enum End {
+        Waiting,
+        Reserved,
+        Claimed,
+    }
+
+    #[test]
+    fn a_handle_that_goes_leaves_its_node_to_others() {
+        let (limiter, _driver) = Limiter::builder().fixed(1).build_manual().unwrap();
+        let gate = &limiter.shared().gate;
+        let mut cx = Context::from_waker(Waker::noop());
+        for end in [End::Waiting, End::Reserved, End::Claimed] {
+            for _ in 0..100 {
+                let permit = limiter.try_acquire().unwrap();
+                let mut handle = Reservation::new(&limiter);
+                assert!(handle.poll_ready(&mut cx).is_pending());
+                if let End::Waiting = end {
+                    drop(handle);
+                    continue;
+                }
+                drop(permit);
+                assert!(handle.poll_ready(&mut cx).is_ready());
+                if let End::Claimed = end {
+                    drop(handle.claim());
+                }
+            }
+            assert_eq!(gate.nodes(), 1, "{end:?}");
+            assert_eq!((gate.peek().in_flight, gate.peek().reserved), (0, 0), "{end:?}");
+        }
+    }
+}

@@ -53,14 +53,14 @@ impl Gate {
         taken
     }
 
-    /// Takes the permits of a call of `class` if they are free, the fast path is open, and nobody is to be told of anything.
+    /// Takes the permits of a call of `class` if they are free, the fast path is open, and nobody minds who comes.
     #[inline]
     pub(crate) fn try_take_class(&self, class: &Class) -> Option<Hold> {
         if self.load().is_gated() {
             return None;
         }
         let mut queue = lock(&self.queue);
-        if queue.has_news() {
+        if queue.minds_who_comes() {
             return None;
         }
         self.take_open(&mut queue, class)

@@ -112,6 +112,11 @@ impl Nodes {
         Self { nodes: Vec::new(), vacant: NONE, freed: NONE, answers }
     }
 
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.nodes.len()
+    }
+
     /// A node for one who wants one permit, or something else; in no line yet.
     pub(super) fn insert(&mut self, kind: Kind, waker: Option<Waker>, flow: FlowId) -> u32 {
         let index = self.take_vacant();

@@ -134,6 +134,11 @@ impl Queue {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn nodes(&self) -> usize {
+        self.nodes.count()
+    }
+
     /// How many wait for permits; those granted and not yet polled do not.
     pub(super) fn waiting(&self) -> u32 {
         self.waiting
@@ -358,11 +363,11 @@ impl Queue {
         self.told = self.told.saturating_sub(1);
     }
 
-    /// Whether a call that comes and need not wait has to do with others: some wait for room, one was told of some and this
-    /// may be it, or shadow mode counts what would have become of it.
+    /// Whether more is to be done for a call that comes and need not wait: somebody was told of room and this may be the one,
+    /// or shadow mode counts what would have become of it.
     #[inline]
-    pub(super) fn has_news(&self) -> bool {
-        self.room.head != NONE || self.told > 0 || self.is_shadow
+    pub(super) fn minds_who_comes(&self) -> bool {
+        self.told > 0 || self.is_shadow
     }
 
     /// Whether somebody waits for room.

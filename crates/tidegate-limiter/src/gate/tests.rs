@@ -269,3 +269,36 @@ fn a_caller_whom_the_waker_of_the_driver_fails_is_not_in_line() {
     let ticket = gate.line_up(&mut seat, Waker::noop().clone()).unwrap();
     assert_eq!(ticket.index, 0);
 }
+
+#[test]
+fn keys_that_come_and_go_are_forgotten() {
+    let gate = Gate::new(1, CONFIG);
+    for key in 1..1000 {
+        let hold = gate.try_take_class(&Class::default().key(Key::from_hash(key))).unwrap();
+        gate.release(hold);
+        // It counts those that are remembered, too.
+        assert_eq!(lock(&gate.queue).flows().keyed(), 0);
+    }
+}
+
+#[test]
+fn a_call_that_finds_a_permit_lets_the_next_one_be_told_of_room() {
+    let gate = Gate::new(1, QueueConfig { limit: QueueLimit::Fixed(1), sojourn: None });
+    let hold = gate.try_take_class(&Class::default()).unwrap();
+    let waiting = queue_up(&gate, Class::default());
+    let woken = [(); 2].map(|()| Arc::new(Woken::default()));
+    let mut places = [None, None];
+    for (place, woken) in places.iter_mut().zip(&woken) {
+        let waker = Waker::from(Arc::clone(woken));
+        assert!(gate.poll_room(place, &mut Context::from_waker(&waker)).is_pending());
+    }
+    let told = || woken.each_ref().map(|woken| woken.0.load(Ordering::Relaxed));
+    gate.cancel(waiting);
+    assert_eq!(told(), [1, 0], "there is one place");
+    gate.release(hold);
+    assert_eq!(told(), [1, 0]);
+    let entered = gate.try_take_class(&Class::default()).is_none()
+        && matches!(gate.enter_class(&Class::default(), true, || 0, None, None), Entry::Admitted(_));
+    assert!(entered, "the one that was told comes, and needs no place");
+    assert_eq!(told(), [1, 1]);
+}

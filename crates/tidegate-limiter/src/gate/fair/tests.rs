@@ -308,3 +308,25 @@ fn a_share_that_rises_holds_from_then_on() {
     let turns = (0..10).map(|_| turn(&mut flows)).collect::<Vec<_>>();
     assert!(turns.contains(&small), "{turns:?}");
 }
+
+/// The flow that was opened last is found without its key, so that it must not outlive it.
+#[test]
+fn a_flow_that_was_opened_last_and_forgotten_is_not_taken_for_the_one_that_came_after_it() {
+    let mut flows = Flows::default();
+    let come_and_go = |flows: &mut Flows, key| {
+        let id = flows.open(&class(key, 1));
+        flows.enter(id, 1);
+        flows.exit(id, 1);
+        id
+    };
+    let first = come_and_go(&mut flows, 1);
+    let stays = flows.open(&class(2, 1));
+    flows.enter(stays, 1);
+    for other in 3..66 {
+        come_and_go(&mut flows, other);
+    }
+    assert_eq!(come_and_go(&mut flows, 1), first);
+    flows.exit(stays, 1);
+    let (again, another) = (flows.open(&class(1, 1)), flows.open(&class(99, 1)));
+    assert_ne!(again, another);
+}
