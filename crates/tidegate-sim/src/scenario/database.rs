@@ -108,6 +108,13 @@ impl Database {
         Self { query, cores: None, usl: None, knee: None, slots: None, hot_rows: None, changes: Vec::new() }
     }
 
+    /// When it hangs: from a speed of nothing to the next change, in seconds.
+    pub(crate) fn hangs(&self, duration_s: f64) -> Vec<[f64; 2]> {
+        let ends = self.changes.iter().skip(1).map(|change| change.at_s).chain([duration_s]);
+        let hanging = self.changes.iter().zip(ends).filter(|(change, _)| change.speed <= 0.0);
+        hanging.map(|(change, end)| [change.at_s, end]).collect()
+    }
+
     pub(super) fn check(&self, checks: &mut Checks, duration_s: f64) {
         checks.span("database.query.mean_ms", &self.query, 0.001);
         if let Some(cores) = self.cores {
@@ -141,6 +148,7 @@ impl Database {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::Scenario;
 
     #[track_caller]
@@ -161,6 +169,14 @@ mod tests {
             None => assert_eq!(found, None),
             Some(fault) => assert!(found.as_ref().is_some_and(|found| found.contains(fault)), "{found:?}"),
         }
+    }
+
+    #[test]
+    fn it_hangs_from_a_speed_of_nothing_to_the_next_change() {
+        let change = |at_s, speed| SpeedChange { at_s, speed };
+        let changes = vec![change(5.0, 0.5), change(10.0, 0.0), change(20.0, 1.0), change(50.0, 0.0)];
+        let database = Database { changes, ..Database::plain(Span::exactly(1.0)) };
+        assert_eq!(database.hangs(60.0), [[10.0, 20.0], [50.0, 60.0]]);
     }
 
     #[test]

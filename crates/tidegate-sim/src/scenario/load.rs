@@ -187,11 +187,52 @@ impl Load {
         self.changes.iter().filter_map(|change| change.jobs).fold(self.jobs, u32::max)
     }
 
+    /// Whether a process has anything to do at some time of a span.
+    pub(crate) fn has_work(&self, process: u32, from_s: f64, to_s: f64) -> bool {
+        let (mut jobs, mut arrivals, mut found) = (self.jobs, self.arrivals_per_s, false);
+        let applies = |change: &&LoadChange| change.process.is_none_or(|of| of == process);
+        for change in self.changes.iter().filter(applies).take_while(|change| change.at_s < to_s) {
+            found |= change.at_s > from_s && (jobs > 0 || arrivals > 0.0);
+            jobs = change.jobs.unwrap_or(jobs);
+            arrivals = change.arrivals_per_s.unwrap_or(arrivals);
+        }
+        found || jobs > 0 || arrivals > 0.0 || !self.recorded.is_empty()
+    }
+
     /// Whether jobs come by themselves at any time.
     pub(crate) fn is_open(&self) -> bool {
         let is_recorded = !self.recorded.is_empty();
         is_recorded
             || self.arrivals_per_s > 0.0
             || self.changes.iter().any(|change| change.arrivals_per_s > Some(0.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Scenario;
+
+    #[test]
+    fn a_process_has_work_while_it_has_slots_or_arrivals() {
+        let scenario = Scenario::parse(
+            r#"
+            name = "comes_and_goes"
+            about = "the second process comes at 10 s and the first goes at 20 s"
+            seeds = [1]
+            duration_s = 60
+            processes = 2
+            load = { jobs = 4, experts = 6, queries = 1, think = { mean_ms = 60 }, changes = [
+                { at_s = 0, process = 1, jobs = 0 },
+                { at_s = 10, process = 1, arrivals_per_s = 1 },
+                { at_s = 20, process = 0, jobs = 0 },
+            ] }
+            pool = { max = 4, acquire_timeout_ms = 5000 }
+            database = { query = { mean_ms = 20 } }
+            "#,
+        )
+        .unwrap();
+        let has_work = |process, from_s, to_s| scenario.load.has_work(process, from_s, to_s);
+        assert!(has_work(0, 0.0, 10.0) && has_work(0, 15.0, 30.0) && !has_work(0, 20.0, 60.0));
+        assert!(!has_work(1, 0.0, 10.0) && has_work(1, 0.0, 11.0) && has_work(1, 10.0, 20.0));
     }
 }

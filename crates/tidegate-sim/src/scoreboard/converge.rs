@@ -1,45 +1,114 @@
+use tidegate_core::Reason;
+
 use super::score::{Converged, Phase};
+use crate::{LimitChange, ProcessReport};
 
 /// What a limit must be worth to count as near the best.
 const NEAR: f64 = 0.9;
 
-/// When the limit came near the phase's best to stay, and after how many changes.
+/// A mean limit of the processes and since when, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Step {
+    at: f64,
+    limit: f64,
+    /// The most decisions that one of the processes has made in the phase.
+    decisions: usize,
+}
+
+/// The mean limit of the processes over a phase, from its beginning on.
 ///
-/// `limits` are the moments in seconds from which a limit held, in their order, the first of them at or before the
-/// phase. `None` if it never came, or not to stay.
+/// What a pool or a server has to do depends on the sum of the limits in front of it, and what fixed limits are worth was
+/// found with the same one in each process. Whether the sum is shared out fairly is another figure.
+pub(super) fn steps<'a>(phase: &Phase, processes: impl IntoIterator<Item = &'a ProcessReport>) -> Vec<Step> {
+    let courses: Vec<&[LimitChange]> = processes.into_iter().map(|process| &process.limits[..]).collect();
+    let numbered = courses.iter().enumerate();
+    let mut changes: Vec<(f64, usize, usize)> = numbered
+        .flat_map(|(process, course)| {
+            course.iter().enumerate().map(move |(index, change)| (change.at.as_secs_f64(), process, index))
+        })
+        .filter(|(at, ..)| *at < phase.to_s)
+        .collect();
+    changes.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut now = vec![(0.0, 0_usize); courses.len()];
+    let (mut sum, mut most, mut steps) = (0.0, 0, Vec::<Step>::new());
+    let share = 1.0 / crate::num::float(courses.len() as u128);
+    for (at, process, index) in changes {
+        let (limit, decisions) = &mut now[process];
+        let to = f64::from(courses[process][index].limit);
+        sum += to - std::mem::replace(limit, to);
+        if at > phase.from_s && is_decision(courses[process], index) {
+            *decisions += 1;
+            most = most.max(*decisions);
+        }
+        let step = Step { at: at.max(phase.from_s), limit: share * sum, decisions: most };
+        // What comes at one moment is one step.
+        if steps.last().is_some_and(|last| last.at >= step.at) {
+            steps.pop();
+        }
+        steps.push(step);
+    }
+    steps
+}
+
+/// Whether a change is a new choice. A trial that goes back to the other one of its two limits still measures.
+fn is_decision(course: &[LimitChange], index: usize) -> bool {
+    let [.., before, last] = &course[..index] else { return true };
+    let is_trial = |change: &LimitChange| change.reason == Reason::Trial;
+    !(is_trial(&course[index]) && is_trial(last) && before.limit == course[index].limit)
+}
+
+/// When the limits came near the phase's best to stay, and after how many decisions.
+///
+/// `steps` are in their order, the first of them at the beginning of the phase. `None` if they never came near, or not to
+/// stay.
 ///
 /// What is looked for is the lowest point of the lead over 90% of the best. Before it the limits lost ground; from it on,
-/// over every span, they were worth 90% or more.
-pub(super) fn converge(phase: &Phase, limits: &[(f64, u32)]) -> Option<Converged> {
-    let first = limits.partition_point(|(at, _)| *at <= phase.from_s).saturating_sub(1);
-    let last = limits.partition_point(|(at, _)| *at < phase.to_s).max(first);
-    let within = &limits[first..last];
-    let ends = within.iter().skip(1).map(|(at, _)| *at).chain([phase.to_s]);
+/// over every span, they were worth 90% or more. A database that hangs gets as much done with one limit as with another.
+pub(super) fn converge(phase: &Phase, steps: &[Step]) -> Option<Converged> {
+    let ends = steps.iter().skip(1).map(|step| step.at).chain([phase.to_s]);
     let (mut lead, mut lowest, mut found) = (0.0, 0.0, None);
-    for (changes, (&(at, limit), end)) in within.iter().zip(ends).enumerate() {
-        let from = at.max(phase.from_s);
-        let gain = phase.curve.share(limit) - NEAR;
+    for (step, end) in steps.iter().zip(ends) {
+        let gain = phase.curve.share(step.limit) - NEAR;
         if gain >= 0.0 && (found.is_none() || lead < lowest) {
             lowest = lead;
-            found = Some(Converged { seconds: from - phase.from_s, decisions: changes });
+            found = Some(Converged { seconds: step.at - phase.from_s, decisions: step.decisions });
         }
-        lead += gain * (end - from);
+        lead += gain * phase.working_seconds(step.at, end);
     }
     found.filter(|_| lead >= lowest)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::curve::Curve;
     use super::*;
 
     /// Worth 1 from 15 to 30, 0.8 below and 0 above.
+    fn phase() -> Phase {
+        let curve = Curve::new([(14, 80.0), (15, 100.0), (30, 100.0), (31, 0.0)], 15);
+        Phase { from_s: 10.0, to_s: 110.0, limit: 20, curve, hangs: Vec::new() }
+    }
+
+    fn process(changes: impl IntoIterator<Item = (f64, u32, Reason)>) -> ProcessReport {
+        let change = |(at, limit, reason)| LimitChange { at: Duration::from_secs_f64(at), limit, reason };
+        ProcessReport { goodput: 0.0, limits: changes.into_iter().map(change).collect() }
+    }
+
+    fn probing(limits: &[(f64, u32)]) -> ProcessReport {
+        process(limits.iter().map(|&(at, limit)| (at, limit, Reason::Probe)))
+    }
+
+    #[track_caller]
+    fn check_all(phase: &Phase, processes: &[ProcessReport], expected: Option<(f64, usize)>) {
+        let found = converge(phase, &steps(phase, processes));
+        assert_eq!(found.map(|found| (found.seconds, found.decisions)), expected, "{processes:?}");
+    }
+
     #[track_caller]
     fn check(limits: &[(f64, u32)], expected: Option<(f64, usize)>) {
-        let curve = Curve::new([(14, 80.0), (15, 100.0), (30, 100.0), (31, 0.0)], 15);
-        let phase = Phase { from_s: 10.0, to_s: 110.0, limit: 20, curve };
-        let found = converge(&phase, limits);
-        assert_eq!(found.map(|found| (found.seconds, found.decisions)), expected, "{limits:?}");
+        check_all(&phase(), &[probing(limits)], expected);
     }
 
     #[test]
@@ -68,5 +137,35 @@ mod tests {
         check(&[(0.0, 10), (20.0, 20), (50.0, 10), (81.0, 20)], Some((71.0, 3)));
         check(&[(0.0, 10), (20.0, 20), (50.0, 31), (53.0, 20)], Some((10.0, 1)));
         check(&[(0.0, 10), (20.0, 20), (50.0, 31), (54.0, 20)], Some((44.0, 3)));
+    }
+
+    #[test]
+    fn of_several_processes_the_mean_limit_counts_and_the_busiest_ones_decisions() {
+        let high = probing(&[(0.0, 26)]);
+        check_all(&phase(), &[high.clone(), probing(&[(0.0, 4)])], Some((0.0, 0)));
+        let slow = probing(&[(0.0, 1), (11.0, 2), (12.0, 3), (13.0, 4), (14.0, 6)]);
+        let swift = probing(&[(0.0, 20), (12.5, 25)]);
+        check_all(&phase(), &[slow.clone(), swift], Some((3.0, 3)));
+        check_all(&phase(), &[slow, probing(&[(0.0, 14)])], None);
+    }
+
+    #[test]
+    fn a_trial_that_goes_to_and_fro_is_one_decision() {
+        use Reason::{Probe, Throughput, Trial};
+        let limits = [(0.0, 12, Probe), (11.0, 8, Trial), (12.0, 12, Trial), (13.0, 8, Trial)];
+        let taken = |reason| process(limits.into_iter().chain([(14.0, 16, reason)]));
+        check_all(&phase(), &[taken(Throughput)], Some((4.0, 2)));
+        check_all(&phase(), &[taken(Trial)], Some((4.0, 2)));
+        // A step back is a decision.
+        let limits = [(0.0, 12, Probe), (11.0, 8, Trial), (12.0, 12, Throughput), (13.0, 16, Probe)];
+        check_all(&phase(), &[process(limits)], Some((3.0, 3)));
+    }
+
+    #[test]
+    fn while_the_database_hangs_every_limit_is_as_good() {
+        let limits = [probing(&[(0.0, 20), (20.0, 31), (30.0, 20)])];
+        check_all(&phase(), &limits, Some((20.0, 2)));
+        let hanging = Phase { hangs: vec![[15.0, 31.0]], ..phase() };
+        check_all(&hanging, &limits, Some((0.0, 0)));
     }
 }

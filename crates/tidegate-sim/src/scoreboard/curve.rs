@@ -16,12 +16,12 @@ impl Curve {
     }
 
     /// What a limit is worth: between two points by the ratio of the limits, beyond the outer ones what they are worth.
-    pub(super) fn share(&self, limit: u32) -> f64 {
-        let above = self.points.partition_point(|(point, _)| *point < limit);
+    pub(super) fn share(&self, limit: f64) -> f64 {
+        let above = self.points.partition_point(|(point, _)| f64::from(*point) < limit);
         match (above.checked_sub(1).and_then(|below| self.points.get(below)), self.points.get(above)) {
             (Some(&(low, below)), Some(&(high, above))) => {
-                let ln = |limit: u32| f64::from(limit).ln();
-                below + (above - below) * (ln(limit) - ln(low)) / (ln(high) - ln(low))
+                let (low, high) = (f64::from(low).ln(), f64::from(high).ln());
+                below + (above - below) * (limit.ln() - low) / (high - low)
             }
             (Some((_, outer)), None) | (None, Some((_, outer))) => *outer,
             (None, None) => 0.0,
@@ -37,7 +37,7 @@ mod tests {
     fn a_limit_is_worth_what_its_neighbours_are() {
         let curve = Curve::new([(5, 50.0), (10, 100.0), (40, 80.0), (50, 110.0)], 10);
         for (limit, share) in
-            [(1, 0.5), (5, 0.5), (10, 1.0), (20, 0.9), (40, 0.8), (50, 1.0), (u32::MAX, 1.0)]
+            [(1.0, 0.5), (5.0, 0.5), (10.0, 1.0), (20.0, 0.9), (40.0, 0.8), (50.0, 1.0), (f64::INFINITY, 1.0)]
         {
             assert!((curve.share(limit) - share).abs() < 1e-9, "{limit}");
         }
@@ -46,6 +46,6 @@ mod tests {
     #[test]
     fn where_nothing_can_be_done_every_limit_is_as_good() {
         let curve = Curve::new([(5, 0.0), (10, 0.0)], 10);
-        assert!((curve.share(7) - 1.0).abs() < 1e-9);
+        assert!((curve.share(7.0) - 1.0).abs() < 1e-9);
     }
 }

@@ -23,7 +23,7 @@ pub struct Row {
     /// Seconds to come near the oracle to stay, from the start and from each change; `None` where half of the seeds or more
     /// did not.
     pub converge_s: Vec<Option<f64>>,
-    /// Changes of the limit in that time.
+    /// Decisions in that time, see [`Converged`](super::Converged).
     pub converge_decisions: Vec<Option<f64>>,
     /// The highest limit of the first phase as a multiple of the best one; `None` of a law without a limit.
     pub overshoot: Option<f64>,

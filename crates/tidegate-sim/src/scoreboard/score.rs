@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use tidegate_core::MAX_LIMIT;
 
-use super::converge::converge;
+use super::converge::{converge, steps};
 use super::curve::Curve;
 use crate::oracle::{ladder, most};
 use crate::{Oracle, Policy, ProcessReport, Report, Scenario, SimError, run};
@@ -19,6 +19,8 @@ pub struct Phase {
     pub limit: u32,
     /// What other limits are worth beside it.
     pub(super) curve: Curve,
+    /// When the database hangs, in seconds.
+    pub(super) hangs: Vec<[f64; 2]>,
 }
 
 /// How one law did in one scenario with one seed.
@@ -35,7 +37,7 @@ pub struct Score {
     pub expert_p99_ms: f64,
     /// 99th percentile of the pool wait, in milliseconds.
     pub pool_wait_p99_ms: f64,
-    /// For each phase, when the limit of every process came near the best to stay; `None` if one did not.
+    /// For each phase, when the mean limit of the processes that have work came near the best to stay; `None` if it did not.
     pub converged: Vec<Option<Converged>>,
     /// The highest limit of the first phase as a multiple of the best one; `None` without an oracle, or if the law has no
     /// limit.
@@ -55,7 +57,8 @@ pub struct Score {
 pub struct Converged {
     /// Since the phase began.
     pub seconds: f64,
-    /// Changes of the limit since then, the one that came near included.
+    /// Decisions since then, the one that came near included: changes of the limit, where the changes to and fro of a trial
+    /// are one; of several processes, those of the one that made most.
     pub decisions: usize,
 }
 
@@ -73,7 +76,7 @@ impl Score {
             failed_jobs: figures.failed_jobs,
             expert_p99_ms: figures.expert_time.p99 * 1e3,
             pool_wait_p99_ms: figures.pool_wait.p99 * 1e3,
-            converged: phases.iter().map(|phase| slowest(phase, &report.processes)).collect(),
+            converged: phases.iter().map(|phase| converged(scenario, phase, report)).collect(),
             overshoot: first.map(|phase| highest(phase, &report.processes) / f64::from(phase.limit)),
             limit_mean,
             limit_cv: limit_mean.map(|_| figures.limit.cv),
@@ -88,15 +91,11 @@ pub fn limited(mean: f64) -> Option<f64> {
     (mean.round() < f64::from(MAX_LIMIT)).then_some(mean)
 }
 
-/// When the last of the processes came near; `None` if one did not.
-fn slowest(phase: &Phase, processes: &[ProcessReport]) -> Option<Converged> {
-    let mut all = Converged { seconds: 0.0, decisions: 0 };
-    for process in processes {
-        let one = converge(phase, &limits(process))?;
-        all =
-            Converged { seconds: all.seconds.max(one.seconds), decisions: all.decisions.max(one.decisions) };
-    }
-    Some(all)
+/// When the processes that have work in the phase came near; one that has none decides nothing.
+fn converged(scenario: &Scenario, phase: &Phase, report: &Report) -> Option<Converged> {
+    let numbered = (0..).zip(&report.processes);
+    let at_work = numbered.filter(|(process, _)| scenario.load.has_work(*process, phase.from_s, phase.to_s));
+    converge(phase, &steps(phase, at_work.map(|(_, process)| process)))
 }
 
 /// The limit of a process over time: the moments in seconds from which each held.
@@ -134,8 +133,15 @@ impl Phase {
         let phase = |(number, ([from_s, to_s], oracle)): (usize, ([f64; 2], &Oracle))| {
             let in_phase = goodputs.iter().map(|(limit, goodputs)| (*limit, goodputs[number]));
             let curve = Curve::new(in_phase, oracle.limit);
-            Self { from_s, to_s, limit: oracle.limit, curve }
+            let hangs = scenario.database.hangs(scenario.duration_s);
+            Self { from_s, to_s, limit: oracle.limit, curve, hangs }
         };
         Ok(phases.map(phase).collect())
+    }
+
+    /// The seconds of a span in which the database does not hang.
+    pub(super) fn working_seconds(&self, from_s: f64, to_s: f64) -> f64 {
+        let hanging = |[from, to]: &[f64; 2]| (to.min(to_s) - from.max(from_s)).max(0.0);
+        to_s - from_s - self.hangs.iter().map(hanging).sum::<f64>()
     }
 }

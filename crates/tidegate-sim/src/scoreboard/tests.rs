@@ -88,7 +88,7 @@ fn each_phase_is_held_against_its_own_best_limit() {
     let phases = Phase::of(&scenario).unwrap();
     let score = |policy: &Policy| Score::of(&scenario, &phases, &run(&scenario, policy, 1).unwrap());
     // Of a call that is alone, three quarters are thought at first, and two fifths later.
-    assert!(phases[0].curve.share(8) < 0.8 && phases[1].curve.share(8) > 0.95, "{phases:?}");
+    assert!(phases[0].curve.share(8.0) < 0.8 && phases[1].curve.share(8.0) > 0.95, "{phases:?}");
 
     let oracle = score(&Policy::oracle(&phases).unwrap());
     assert!((oracle.goodput_of_oracle.unwrap() - 1.0).abs() < 0.05, "{oracle:?}");
