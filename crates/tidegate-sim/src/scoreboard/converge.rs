@@ -15,28 +15,37 @@ pub(super) struct Step {
     decisions: usize,
 }
 
-/// The mean limit of the processes over a phase, from its beginning on.
+/// The mean limit of the processes that have work in a phase, from its beginning on.
 ///
 /// What a pool or a server has to do depends on the sum of the limits in front of it, and what fixed limits are worth was
 /// found with the same one in each process. Whether the sum is shared out fairly is another figure.
-pub(super) fn steps<'a>(phase: &Phase, processes: impl IntoIterator<Item = &'a ProcessReport>) -> Vec<Step> {
-    let courses: Vec<&[LimitChange]> = processes.into_iter().map(|process| &process.limits[..]).collect();
-    let numbered = courses.iter().enumerate();
-    let mut changes: Vec<(f64, usize, usize)> = numbered
-        .flat_map(|(process, course)| {
-            course.iter().enumerate().map(move |(index, change)| (change.at.as_secs_f64(), process, index))
-        })
-        .filter(|(at, ..)| *at < phase.to_s)
+///
+/// `has_work` says whether a process has any in a span. What a law does while there is none is no answer to anything.
+pub(super) fn steps(
+    phase: &Phase,
+    processes: &[ProcessReport],
+    has_work: impl Fn(u32, f64, f64) -> bool,
+) -> Vec<Step> {
+    let numbered = (0..).zip(processes);
+    let at_work: Vec<(u32, &[LimitChange])> = numbered
+        .filter(|(process, _)| has_work(*process, phase.from_s, phase.to_s))
+        .map(|(process, report)| (process, &report.limits[..]))
         .collect();
+    let mut changes: Vec<(f64, usize, usize)> = Vec::new();
+    for (place, (_, course)) in at_work.iter().enumerate() {
+        let moments = course.iter().map(|change| change.at.as_secs_f64()).enumerate();
+        changes.extend(moments.filter(|(_, at)| *at < phase.to_s).map(|(index, at)| (at, place, index)));
+    }
     changes.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut now = vec![(0.0, 0_usize); courses.len()];
+    let share = 1.0 / crate::num::float(at_work.len() as u128);
+    let mut now = vec![(0.0, 0_usize); at_work.len()];
     let (mut sum, mut most, mut steps) = (0.0, 0, Vec::<Step>::new());
-    let share = 1.0 / crate::num::float(courses.len() as u128);
-    for (at, process, index) in changes {
-        let (limit, decisions) = &mut now[process];
-        let to = f64::from(courses[process][index].limit);
+    for (at, place, index) in changes {
+        let (process, course) = at_work[place];
+        let (limit, decisions) = &mut now[place];
+        let to = f64::from(course[index].limit);
         sum += to - std::mem::replace(limit, to);
-        if at > phase.from_s && is_decision(courses[process], index) {
+        if at > phase.from_s && is_decision(course, index) && has_work(process, at, at) {
             *decisions += 1;
             most = most.max(*decisions);
         }
@@ -102,7 +111,7 @@ mod tests {
 
     #[track_caller]
     fn check_all(phase: &Phase, processes: &[ProcessReport], expected: Option<(f64, usize)>) {
-        let found = converge(phase, &steps(phase, processes));
+        let found = converge(phase, &steps(phase, processes, |_, _, _| true));
         assert_eq!(found.map(|found| (found.seconds, found.decisions)), expected, "{processes:?}");
     }
 
@@ -167,5 +176,21 @@ mod tests {
         check_all(&phase(), &limits, Some((20.0, 2)));
         let hanging = Phase { hangs: vec![[15.0, 31.0]], ..phase() };
         check_all(&hanging, &limits, Some((0.0, 0)));
+    }
+
+    #[test]
+    fn a_process_without_work_is_left_out_and_decides_nothing() {
+        let found = |limits: &[&[(f64, u32)]], has_work: fn(u32, f64, f64) -> bool| {
+            let processes: Vec<ProcessReport> = limits.iter().map(|limits| probing(limits)).collect();
+            converge(&phase(), &steps(&phase(), &processes, has_work)).map(|found| found.decisions)
+        };
+        let (good, idle) = (&[(0.0, 20)][..], &[(0.0, 1)][..]);
+        assert_eq!(found(&[good, idle], |_, _, _| true), None);
+        assert_eq!(found(&[good, idle], |process, _, _| process == 0), Some(0));
+        assert_eq!(found(&[], |_, _, _| true), None);
+        // Work comes at 12 s.
+        let fading = &[(0.0, 80), (11.0, 60), (12.0, 40), (13.0, 20)][..];
+        assert_eq!(found(&[fading], |_, _, _| true), Some(3));
+        assert_eq!(found(&[fading], |_, _, to| to > 12.0), Some(1));
     }
 }

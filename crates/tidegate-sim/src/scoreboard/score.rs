@@ -57,8 +57,8 @@ pub struct Score {
 pub struct Converged {
     /// Since the phase began.
     pub seconds: f64,
-    /// Decisions since then, the one that came near included: changes of the limit, where the changes to and fro of a trial
-    /// are one; of several processes, those of the one that made most.
+    /// Decisions since then, the one that came near included: changes of the limit while there is work, where the changes to
+    /// and fro of a trial are one; of several processes, those of the one that made most.
     pub decisions: usize,
 }
 
@@ -91,11 +91,9 @@ pub fn limited(mean: f64) -> Option<f64> {
     (mean.round() < f64::from(MAX_LIMIT)).then_some(mean)
 }
 
-/// When the processes that have work in the phase came near; one that has none decides nothing.
 fn converged(scenario: &Scenario, phase: &Phase, report: &Report) -> Option<Converged> {
-    let numbered = (0..).zip(&report.processes);
-    let at_work = numbered.filter(|(process, _)| scenario.load.has_work(*process, phase.from_s, phase.to_s));
-    converge(phase, &steps(phase, at_work.map(|(_, process)| process)))
+    let has_work = |process, from_s, to_s| scenario.load.has_work(process, from_s, to_s);
+    converge(phase, &steps(phase, &report.processes, has_work))
 }
 
 /// The limit of a process over time: the moments in seconds from which each held.
