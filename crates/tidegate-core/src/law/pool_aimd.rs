@@ -61,11 +61,13 @@ pub struct PoolAimd {
     use_seconds: f64,
     /// Mean connections we hold, from the last round.
     held_mean: f64,
+    /// The chance that a call which is out is at the pool, from the last round.
+    at_pool: f64,
     utilisation_mean: f64,
     /// Mean seconds a call holds its permit; 0 until that is known.
     residence_seconds: f64,
-    /// Whether acquires waited longer than the target for a busy pool in the previous round.
-    was_above: bool,
+    /// The acquires that waited in the previous round, if they waited longer than the target for a busy pool.
+    queue_before: Option<f64>,
     /// The permits out, integrated over the last two turns of them, and how many came back in that time.
     occupied_seconds: f64,
     completions: f64,
@@ -115,9 +117,10 @@ impl PoolAimd {
             acquire_timeout: Duration::MAX,
             use_seconds: 0.0,
             held_mean: f64::from(pool_max),
+            at_pool: 0.0,
             utilisation_mean: 0.0,
             residence_seconds: 0.0,
-            was_above: false,
+            queue_before: None,
             occupied_seconds: 0.0,
             completions: 0.0,
             open_seconds: 0.0,
@@ -174,7 +177,10 @@ impl PoolAimd {
         let by_size = |n: f64| (queue_factor / n.max(1.0).sqrt()).max(target_min).min(target_max);
         let own = by_size(self.held_mean);
         let pool = by_size(f64::from(self.pool_max));
-        own * (self.ratio_of_timeout(timeout_share) / pool).min(1.0)
+        // Of n calls that are at the pool with the chance p each, the number there varies by n·p·(1 − p): where hardly any
+        // of them thinks, none comes back by surprise, and next to no queue keeps the pool busy.
+        let needed = (own * (1.0 - self.at_pool).max(0.0).sqrt()).max(target_min);
+        needed.min(own * self.ratio_of_timeout(timeout_share) / pool)
     }
 
     /// The ratio at which the mean wait takes this share of the acquire timeout; infinite without a use time yet.
@@ -380,7 +386,8 @@ impl PoolAimd {
         }
         let terms = self.gauges(demand, pool);
         self.ceiling.abort(&self.constants, now);
-        self.shrink_by_surplus(&terms, demand);
+        self.set(self.without_surplus(&terms, demand), demand);
+        self.settle(demand);
         Some(terms)
     }
 
@@ -388,6 +395,7 @@ impl PoolAimd {
         let Measured { pending, held, utilisation, in_flight, use_seconds, tally } = *measured;
         self.use_seconds = use_seconds;
         self.held_mean = held;
+        self.at_pool = at_pool(held + pending, in_flight);
         let constants = self.constants;
         self.utilisation_mean += constants.utilisation_weight * (utilisation - self.utilisation_mean);
         let terms = Terms {
@@ -410,9 +418,17 @@ impl PoolAimd {
         }
         self.ceiling.note(&constants, self.raw_limit, &sample);
         let reason = self.follow_pool(&sample, &terms, demand);
-        let may_try = matches!(reason, Reason::Balanced | Reason::Probe);
+        let may_try = match reason {
+            Reason::Balanced | Reason::Probe => true,
+            // A trial lowers the limit by more than the decrease does; where the timeout is near, there is no time to try.
+            Reason::PoolWait => !self.is_threat(terms.wait_ratio),
+            _ => false,
+        };
         let begins = may_try && self.ceiling.begin(&constants, now, self.raw_limit, &sample);
         self.set(self.raw_limit, demand);
+        if reason == Reason::PoolWait && !begins {
+            self.settle(demand);
+        }
         (if begins { Reason::Trial } else { reason }, terms)
     }
 
@@ -425,9 +441,12 @@ impl PoolAimd {
         // of a busy pool, for two rounds; one that nears the timeout matters at once.
         let is_threat = self.is_threat(wait_ratio);
         let is_above = wait_ratio > target_ratio && (utilisation >= constants.utilisation_busy || is_threat);
-        let stands = std::mem::replace(&mut self.was_above, is_above) || is_threat;
-        if is_above && stands {
-            self.shrink_by_surplus(terms, demand);
+        let before = std::mem::replace(&mut self.queue_before, is_above.then_some(terms.pending));
+        // Of two rounds, the shorter queue is what stood all the time; the rest came and went.
+        let standing =
+            if is_threat { Some(terms.pending) } else { before.map(|queue| queue.min(terms.pending)) };
+        if let Some(pending) = standing.filter(|_| is_above) {
+            self.raw_limit = self.without_surplus(&Terms { pending, ..*terms }, demand);
             Reason::PoolWait
         } else if full && wait_ratio > constants.mild_wait * target_ratio {
             self.raw_limit = constants.backoff_mild * self.proven(demand);
@@ -445,15 +464,20 @@ impl PoolAimd {
         }
     }
 
+    /// A decrease has begun that takes as long to show as calls take to end.
+    fn settle(&mut self, demand: &Demand) {
+        self.round = self.round.clone().after_cut(&self.constants, demand);
+    }
+
     /// The multiplicative decrease: by as many calls as have their connections waiting beyond the accepted queue.
-    fn shrink_by_surplus(&mut self, terms: &Terms, demand: &Demand) {
+    fn without_surplus(&self, terms: &Terms, demand: &Demand) -> f64 {
         let PoolAimdConstants { keep, backoff_min, backoff_standing, backoff_max, .. } = self.constants;
         let base = self.proven(demand);
         let connections_wanted = ratio(terms.held + terms.pending, terms.in_flight).max(1.0);
         let kept = keep * terms.target_ratio * terms.held;
         let surplus = (terms.pending - kept).max(0.0) / connections_wanted;
         let least = if self.is_threat(terms.wait_ratio) { backoff_min } else { backoff_standing };
-        self.set(base * (1.0 - surplus / base).max(least).min(backoff_max), demand);
+        base * (1.0 - surplus / base).max(least).min(backoff_max)
     }
 
     /// The increase: where the pool would be full by Little's law, or one step.
@@ -503,7 +527,7 @@ impl ControlLaw for PoolAimd {
         reason = "the bounds keep the value within 1 and MAX_LIMIT"
     )]
     fn limit(&self) -> u32 {
-        // Without the small addend, 0.95/0.95 of a limit could lose a permit to rounding.
+        // Without the small addend, 0.97/0.97 of a limit could lose a permit to rounding.
         (self.effective().0 + 1e-9).floor() as u32
     }
 
@@ -520,7 +544,7 @@ impl ControlLaw for PoolAimd {
         // What was learned of the calls stays; a ceiling would hold the new limit down.
         self.ceiling = Ceiling::new(&self.constants);
         self.set(f64::from(limit), &Demand::default());
-        self.was_above = false;
+        self.queue_before = None;
         self.prove();
         self.last_tick = now;
     }
@@ -542,6 +566,13 @@ impl ControlLaw for PoolAimd {
 /// Whether the pool showed anything of us: a query that takes longer than a tick is held all through it.
 fn has_traffic(pool: &PoolEvidence) -> bool {
     pool.activity.grants > 0 || pool.pending > 0 || !pool.activity.held_time.is_zero()
+}
+
+/// The chance that one of `calls` is at the pool, where they want so many connections together. Calls that want more than
+/// one each want that many at once, give or take what a count at the ticks is off; then it is the chance of each of those.
+fn at_pool(wanted: f64, calls: f64) -> f64 {
+    let per_call = wanted / calls.max(1.0);
+    (per_call / per_call.round().max(1.0)).min(1.0)
 }
 
 /// `part / whole`, where nothing of nothing is nothing.

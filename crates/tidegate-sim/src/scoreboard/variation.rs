@@ -76,7 +76,7 @@ mod tests {
         check("queue_factor", 2.0, 8.0);
         check("half_life_s", 1.0, 4.0);
         check("epoch_min_s", 0.05, 0.2);
-        check("utilisation_goal", 0.905, 0.974);
+        check("utilisation_goal", 0.942, 0.985);
         check("skip", 0.333, 0.667);
         check("timeout_share", 0.026, 0.095);
     }

@@ -57,7 +57,11 @@ constants! {
     /// for several connections each, so that fewer calls are too many than acquires are.
     backoff_standing: 0.85,
     /// The smallest decrease for pool wait, as a factor of the limit.
-    backoff_max: 0.95,
+    backoff_max: 0.98,
+    /// After a decrease for pool wait nothing is measured until the calls that are left have ended so many times over, or nobody
+    /// waits any more: those that are left wait in the pool, and until as many think again as belong there, it looks as if they
+    /// were still too many.
+    settle_turns: 2.0,
     /// The decrease when no connection was free for rounds; it makes limiters on one pool converge to equal shares.
     backoff_mild: 0.97,
     /// A mild decrease needs a wait of at least this share of the target.
@@ -70,7 +74,7 @@ constants! {
     utilisation_weight: 0.2,
 
     /// Below this utilisation the limit jumps to where it would be reached.
-    utilisation_goal: 0.95,
+    utilisation_goal: 0.97,
     /// The largest jump of one round, as a factor of the limit.
     jump_max: 8.0,
     /// The additive increase of one round: permits…
@@ -127,6 +131,11 @@ constants! {
     /// A query that takes this many times as long as with fewer connections is suspect, and so many times the connections
     /// without that are proof: throughput grew.
     suspect_ratio: 1.5,
+    /// Up to this many times the connections that were as fast as fewer are no more than those: it is not they that slow each
+    /// other…
+    suspect_more: 1.1,
+    /// …unless it lasts for so long: then it may be that these are too many by now.
+    suspect_lasting_s: 20.0,
     /// The fewest connections held, on average, that say something.
     suspect_held: 0.3,
     /// Rounds add up while the limit changes by less than this share.

@@ -17,6 +17,9 @@ pub(super) struct Round {
     drained: bool,
     /// Whether those must come down that ask the pool for nothing, too.
     waits_for_all: bool,
+    /// Whether it began with a decrease, and once that has drained, the calls that must end before it shows what it did.
+    is_cut: bool,
+    settling: f64,
     /// Whether the skipped part is over.
     pub(super) is_measuring: bool,
     /// Whether the limit held a caller back.
@@ -62,6 +65,8 @@ impl Round {
             grants: 0,
             drained: demand.in_flight <= limit,
             waits_for_all: false,
+            is_cut: false,
+            settling: 0.0,
             is_measuring: false,
             limit_bound: false,
             seconds: 0.0,
@@ -89,6 +94,12 @@ impl Round {
         Self { waits_for_all: true, ..self }
     }
 
+    /// The same round, if it began with a decrease for pool wait.
+    pub(super) fn after_cut(self, constants: &PoolAimdConstants, demand: &Demand) -> Self {
+        let settling = if self.drained { constants.settle_turns * f64::from(demand.in_flight) } else { 0.0 };
+        Self { is_cut: true, settling, ..self }
+    }
+
     /// Whether what is out was let in under the limit in force.
     pub(super) const fn has_drained(&self) -> bool {
         self.drained
@@ -113,10 +124,10 @@ impl Round {
         self.limit_bound |= demand.held_back;
         // Calls that are out above the limit and ask for nothing, thinking, need not be waited for.
         let asks_for_nothing = !self.waits_for_all && pool.pending == 0 && pool.reading.free() > 0;
-        self.drained |= demand.in_flight <= limit || asks_for_nothing;
+        self.drain(constants, demand.in_flight <= limit || asks_for_nothing, demand, pool);
         let others = self.others(pool);
         let skipped = constants.skip * self.need(constants);
-        let is_skipping = !self.is_measuring && to_f64(self.grants) < skipped;
+        let is_skipping = !self.is_measuring && (self.settling > 0.0 || to_f64(self.grants) < skipped);
         if !self.drained || is_skipping {
             return;
         }
@@ -136,6 +147,25 @@ impl Round {
         self.is_measuring = true;
     }
 
+    /// Waits until the calls in flight have come down to the limit, and after a decrease until those have settled.
+    fn drain(
+        &mut self,
+        constants: &PoolAimdConstants,
+        has_drained: bool,
+        demand: &Demand,
+        pool: &PoolEvidence,
+    ) {
+        if self.drained {
+            self.settling -= to_f64(demand.completed);
+        } else if has_drained && self.is_cut {
+            self.settling = constants.settle_turns * f64::from(demand.in_flight);
+        }
+        self.drained |= has_drained;
+        if pool.pending == 0 && pool.reading.free() > 0 {
+            self.settling = 0.0;
+        }
+    }
+
     /// Connections used by others than our callers; to be asked at every tick.
     ///
     /// What is used and not held may be a connection that is being opened, tested or returned for one of ours. That is over
@@ -145,9 +175,9 @@ impl Round {
         others.min(std::mem::replace(&mut self.others_before, others))
     }
 
-    /// Whether anything was granted in this round, after the shrink before it took effect.
-    pub(super) fn has_traffic(&self) -> bool {
-        self.drained && self.grants > 0
+    /// Whether anything was granted in this round, and what there is to see is of the limit in force.
+    pub(super) const fn has_traffic(&self) -> bool {
+        self.is_measuring && self.grants > 0
     }
 
     /// The means, once the round is over and has measured for `span` seconds, to the nearest tick.

@@ -11,6 +11,8 @@ pub(super) struct Suspicion {
     known: Option<Known>,
     /// Whether `known` was held against fewer connections, and is not just the first that was seen.
     is_proven: bool,
+    /// For how long queries have been slow without more connections than were fast.
+    slow_seconds: f64,
     /// The suspect rounds in a row under about one limit.
     rounds: u32,
     limit: f64,
@@ -24,6 +26,8 @@ struct Known {
     slowness: f64,
     /// The queries it rests on.
     done: f64,
+    /// The most connections that were about as fast.
+    fast: f64,
 }
 
 impl Suspicion {
@@ -43,20 +47,27 @@ impl Suspicion {
     fn judge(&mut self, constants: &PoolAimdConstants, sample: &Sample) -> bool {
         let (held, slowness, done) = (sample.held, sample.slowness(), sample.tally.done.max(1.0));
         let Some(known) = &mut self.known else {
-            self.known = Some(Known { held, slowness, done });
+            self.known = Some(Known { held, slowness, done, fast: held });
             return false;
         };
         let excess = (slowness / known.slowness).ln();
         let error = (1.0 / done + 1.0 / known.done).sqrt();
         let allowed = constants.suspect_ratio.ln();
         let is_more = held >= constants.suspect_ratio * known.held;
-        if is_more && excess + error <= allowed {
-            *known = Known { held, slowness, done };
-            self.is_proven = true;
-            return false;
-        }
         if excess > allowed {
-            return true;
+            // As many connections were fast before: the database has become slow by itself.
+            let is_known = self.is_proven && held <= constants.suspect_more * known.fast;
+            self.slow_seconds += sample.tally.seconds;
+            return !is_known || self.slow_seconds > constants.suspect_lasting_s;
+        }
+        self.slow_seconds = 0.0;
+        if excess + error <= allowed {
+            known.fast = known.fast.max(held);
+            if is_more {
+                *known = Known { held, slowness, done, ..*known };
+                self.is_proven = true;
+                return false;
+            }
         }
         if !is_more {
             known.slowness += done / (done + known.done) * (slowness - known.slowness);
@@ -68,7 +79,8 @@ impl Suspicion {
     /// Whether this round is so much slower than one with fewer connections that still more would be rash.
     pub(super) fn bars_jump(&self, constants: &PoolAimdConstants, sample: &Sample) -> bool {
         self.known.is_some_and(|known| {
-            sample.held > known.held && sample.slowness() > constants.suspect_ratio * known.slowness
+            let is_more = sample.held > known.held.max(constants.suspect_more * known.fast);
+            is_more && sample.slowness() > constants.suspect_ratio * known.slowness
         })
     }
 
@@ -84,7 +96,7 @@ impl Suspicion {
 
     /// A trial found that as many connections as these are none too many; `is_proven` if it left no doubt.
     pub(super) fn settle(&mut self, held: f64, tally: Tally, is_proven: bool) {
-        let known = Known { held, slowness: held / tally.rate(), done: tally.done.max(1.0) };
+        let known = Known { held, slowness: held / tally.rate(), done: tally.done.max(1.0), fast: held };
         *self = Self { known: Some(known), is_proven, ..Self::default() };
     }
 }
@@ -129,6 +141,30 @@ mod tests {
         let short = round(30.0, 20.0, 2.0);
         check(&[known[0], known[1], short, short], false);
         check(&[known[0], known[1], short, short, short, short], true);
+    }
+
+    #[test]
+    fn connections_that_were_fast_before_do_not_slow_each_other() {
+        let known = [round(10.0, 7.0, 0.05), round(20.0, 14.0, 0.05), round(30.0, 20.0, 0.05)];
+        let slow = round(30.0, 20.0, 0.15);
+        check(&[known[0], known[1], slow, slow], true);
+        check(&[known[0], known[1], known[2], slow, slow], false);
+        // A tenth more are no more, a fifth more are.
+        let more = |held| round(30.0, held, 0.15);
+        check(&[known[0], known[1], known[2], more(21.9), more(21.9)], false);
+        check(&[known[0], known[1], known[2], more(24.0), more(24.0)], true);
+    }
+
+    #[test]
+    fn what_lasts_is_suspect_all_the_same() {
+        let slow = round(30.0, 20.0, 0.15);
+        let mut rounds = vec![round(10.0, 7.0, 0.05), round(20.0, 14.0, 0.05), round(30.0, 20.0, 0.05)];
+        rounds.extend([slow; 21]);
+        check(&rounds, false);
+        check(&[rounds.as_slice(), &[slow]].concat(), true);
+        // It must last in one go.
+        rounds.extend([round(30.0, 20.0, 0.05), slow, slow]);
+        check(&rounds, false);
     }
 
     #[test]

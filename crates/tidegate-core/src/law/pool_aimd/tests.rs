@@ -4,6 +4,7 @@ mod demand;
 mod given_up;
 mod residence;
 mod set_by_hand;
+mod settling;
 mod throughput;
 
 use super::*;
@@ -56,7 +57,7 @@ impl Bench {
     /// With a queue that stands: the round before was above its target already.
     fn above(limit: u32) -> Self {
         let mut bench = Self::starting_at(limit);
-        bench.law.was_above = true;
+        bench.law.queue_before = Some(f64::INFINITY);
         bench
     }
 
@@ -115,9 +116,9 @@ fn near(found: f64, expected: f64) {
 
 #[test]
 fn free_connections_let_the_limit_jump_to_where_the_pool_would_be_full() {
-    // 10 × 0.95 / (8 / 20) = 23.75
-    Bench::starting_at(10).round(&busy(10, 0, 8, 8), 23, Reason::FreeConnections);
-    // 10 × 0.95 / (1 / 20) = 190, and no more than eight times as much.
+    // 10 × 0.97 / (8 / 20) = 24.25
+    Bench::starting_at(10).round(&busy(10, 0, 8, 8), 24, Reason::FreeConnections);
+    // 10 × 0.97 / (1 / 20) = 194, and no more than eight times as much.
     Bench::starting_at(10).round(&busy(10, 0, 1, 1), 80, Reason::FreeConnections);
     // Nothing in use at all is no division by zero.
     Bench::starting_at(10).round(&busy(10, 0, 0, 0), 80, Reason::FreeConnections);
@@ -126,10 +127,10 @@ fn free_connections_let_the_limit_jump_to_where_the_pool_would_be_full() {
 #[test]
 fn the_first_round_of_all_is_measured_from_its_start() {
     let mut bench = Bench::newborn(PoolAimdConfig::default());
-    bench.tick(&busy(10, 0, 8, 8), 23, Reason::FreeConnections);
+    bench.tick(&busy(10, 0, 8, 8), 24, Reason::FreeConnections);
     // The next one skips what still shows the first limit.
-    bench.tick(&busy(23, 0, 8, 8), 23, Reason::RoundOpen);
-    bench.tick(&busy(23, 0, 8, 8), 54, Reason::FreeConnections);
+    bench.tick(&busy(24, 0, 8, 8), 24, Reason::RoundOpen);
+    bench.tick(&busy(24, 0, 8, 8), 58, Reason::FreeConnections);
 }
 
 #[test]
@@ -141,7 +142,7 @@ fn the_first_round_knows_who_was_there_before() {
     let mut bench = Bench::newborn(PoolAimdConfig::default());
     bench.tick(&quiet, 10, Reason::NoEvidence);
     bench.tick(&busy(10, 0, 5, 20), 11, Reason::Probe);
-    // Nobody was there: what is used and not held is being opened for us. 10 × 0.95 / (5 / 20) = 38.
+    // Nobody was there: what is used and not held is being opened for us. 10 × 0.97 / (5 / 20) = 38.8.
     let nobody = busy_but((0, 0, 0, 0), |demand, pool| {
         (demand.held_back, pool.activity) = (false, PoolActivity::default());
     });
@@ -152,16 +153,16 @@ fn the_first_round_knows_who_was_there_before() {
 
 #[test]
 fn a_jump_counts_from_what_was_in_flight() {
-    // 14 of 20 in flight on average: 14 × 0.95 / 0.5 = 26.6, not 38.
+    // 14 of 20 in flight on average: 14 × 0.97 / 0.5 = 27.2, not 38.
     let evidence = busy_but((14, 0, 10, 10), |demand, _| demand.in_flight_peak = 20);
-    Bench::starting_at(20).round(&evidence, 26, Reason::FreeConnections);
+    Bench::starting_at(20).round(&evidence, 27, Reason::FreeConnections);
 }
 
 #[test]
 fn a_full_pool_without_a_queue_lets_the_limit_grow_by_one_or_two_percent() {
     Bench::starting_at(10).round(&busy(10, 0, 19, 19), 11, Reason::Probe);
-    Bench::starting_at(200).round(&busy(200, 0, 19, 19), 204, Reason::Probe);
-    // A jump of less than a permit is a probe: 10 × 0.95 / 0.9 = 10.6.
+    Bench::starting_at(200).round(&busy(200, 0, 20, 20), 204, Reason::Probe);
+    // A jump of less than a permit is a probe: 10 × 0.97 / 0.9 = 10.8.
     Bench::starting_at(10).round(&busy(10, 0, 18, 18), 11, Reason::Probe);
 }
 
@@ -200,23 +201,26 @@ fn nearing(calls: u32, pending: u32, held: u32, used: u32) -> Evidence {
 
 #[test]
 fn the_decrease_is_as_large_as_the_surplus_of_waiters() {
-    // τ = 4/√10 = 1.265, x = 2. Kept: 0.75 × τ × 10 = 9.49. Each of 10 calls wants 3 connections: (20 − 9.49) / 3 = 3.50.
-    let decision = Bench::starting_at(10).round(&nearing(10, 20, 10, 20), 6, Reason::PoolWait);
-    let terms = decision.terms.unwrap();
-    near(terms.wait_ratio, 2.0);
-    near(terms.target_ratio, 4.0 / 10.0_f64.sqrt());
-    near(terms.use_time.as_secs_f64(), 0.1);
-    // Surplus (100 − 9.49) / 11 = 8.23 of 10, and no more than half at once.
+    // Each of 16 calls wants 1.5 connections: of two at once ¾ each. τ = 4/√10 × √¼ = 0.632, x = 1.4.
+    // Kept: 0.75 × τ × 10 = 4.74, and (14 − 4.74) / 1.5 = 6.17.
+    let evidence = busy_but((16, 14, 10, 20), |_, pool| {
+        pool.reading.acquire_timeout = Duration::from_millis(800);
+    });
+    let terms = Bench::starting_at(16).round(&evidence, 9, Reason::PoolWait).terms.unwrap();
+    near(terms.wait_ratio, 1.4);
+    near(terms.target_ratio, 2.0 / 10.0_f64.sqrt());
+    near(terms.use_time.as_secs_f64(), 0.0625);
+    // Surplus (100 − 1.88) / 11 = 8.92 of 10, and no more than half at once.
     Bench::starting_at(10).round(&nearing(10, 100, 10, 20), 5, Reason::PoolWait);
     // Far from the timeout, no more than 15%.
     Bench::above(10).round(&busy(10, 20, 10, 20), 8, Reason::PoolWait);
-    // τ = 0.894, x = 0.9: 4.58 too many of 100, and no less than 5%.
-    Bench::above(100).round(&busy(100, 18, 20, 20), 95, Reason::PoolWait);
+    // τ = 0.894 × √0.65 = 0.721, x = 0.75: 4.18 too many of 100.
+    Bench::above(100).round(&busy(100, 15, 20, 20), 95, Reason::PoolWait);
 }
 
 #[test]
 fn a_decrease_counts_from_the_peak_if_the_limit_was_not_reached() {
-    // Six of ten out at most: (20 − 9.49) / (30/6) = 2.10 off 6.
+    // Six of ten out at most: (20 − 1.88) / (30/6) = 3.63 off 6, and no more than half.
     let mut evidence = nearing(10, 20, 10, 20);
     (evidence.demand.in_flight, evidence.demand.in_flight_peak) = (6, 6);
     Bench::starting_at(10).round(&evidence, 3, Reason::PoolWait);
@@ -224,10 +228,10 @@ fn a_decrease_counts_from_the_peak_if_the_limit_was_not_reached() {
 
 #[test]
 fn a_queue_at_the_target_is_no_reason_to_shrink() {
-    // τ = 4/√16 = 1 = x.
-    Bench::above(10).round(&busy(10, 16, 16, 20), 11, Reason::Probe);
-    // One more, and what is beyond three quarters of the target goes: (17 − 12) / 3.3 = 1.5 of 10.
-    Bench::above(10).round(&busy(10, 17, 16, 20), 8, Reason::PoolWait);
+    // Three quarters of the calls are at the pool: τ = 4/√16 × √¼ = ½ = x.
+    Bench::above(32).round(&busy(32, 8, 16, 20), 33, Reason::Probe);
+    // One more, and what is beyond three quarters of the target goes: 9 − 0.75 × 0.468 × 16 = 3.4 of 32.
+    Bench::above(32).round(&busy(32, 9, 16, 20), 28, Reason::PoolWait);
 }
 
 #[test]
@@ -244,22 +248,22 @@ fn a_queue_must_stand_for_two_rounds_unless_it_nears_the_timeout() {
     let timeout =
         |ms| busy_but((10, 20, 10, 20), |_, pool| pool.reading.acquire_timeout = Duration::from_millis(ms));
     Bench::starting_at(10).round(&timeout(2_100), 10, Reason::Balanced);
-    Bench::starting_at(10).round(&timeout(1_900), 6, Reason::PoolWait);
+    Bench::starting_at(10).round(&timeout(1_900), 5, Reason::PoolWait);
 }
 
 #[test]
 fn waits_while_connections_are_free_on_average_are_of_calls_in_step() {
-    // Half the pool is used: 10 × 0.95 / 0.5 = 19.
+    // Half the pool is used: 10 × 0.97 / 0.5 = 19.4.
     Bench::above(10).round(&busy(10, 20, 10, 10), 19, Reason::FreeConnections);
     Bench::above(10).round(&busy(10, 40, 17, 17), 11, Reason::FreeConnections);
     Bench::above(10).round(&busy(10, 40, 18, 18), 8, Reason::PoolWait);
     // Unless the timeout is near.
-    Bench::above(10).round(&nearing(10, 20, 10, 10), 6, Reason::PoolWait);
+    Bench::above(10).round(&nearing(10, 20, 10, 10), 5, Reason::PoolWait);
 }
 
 #[test]
 fn no_free_connection_for_rounds_and_a_queue_is_a_mild_decrease() {
-    // x = 0.5, between 0.4 τ = 0.358 and τ = 0.894.
+    // x = 0.5, between 0.4 τ = 0.299 and τ = 0.894 × √0.7 = 0.748.
     let evidence = busy(100, 10, 20, 20);
     let mut bench = Bench::starting_at(100);
     // Only this round was full: the moving average is at 0.2.
@@ -267,7 +271,7 @@ fn no_free_connection_for_rounds_and_a_queue_is_a_mild_decrease() {
     bench.law.utilisation_mean = 1.0;
     bench.round(&busy(102, 10, 20, 20), 98, Reason::NoFreeConnection);
     bench.law.utilisation_mean = 1.0;
-    bench.round(&busy(98, 7, 20, 20), 100, Reason::Probe); // x = 0.35
+    bench.round(&busy(98, 6, 20, 20), 100, Reason::Probe); // x = 0.3, 0.4 τ = 0.307
 }
 
 #[test]
@@ -289,6 +293,27 @@ fn the_target_shrinks_with_the_connections_held_and_with_the_acquire_timeout() {
     near(target(4, 16.0, 0.5, 1_000), 0.05);
     near(target(16, 16.0, 0.0, 1_000), 1.0);
     near(target(16, 16.0, 0.5, 0), 0.0);
+}
+
+#[test]
+fn the_target_shrinks_with_the_calls_that_are_at_the_pool_already() {
+    let target = |at_pool, use_seconds| {
+        let mut law = PoolAimd::new(PoolAimdConfig::default(), 16).unwrap();
+        (law.held_mean, law.at_pool, law.use_seconds) = (16.0, at_pool, use_seconds);
+        law.acquire_timeout = Duration::from_secs(1);
+        law.target_ratio()
+    };
+    near(target(0.0, 0.01), 1.0);
+    near(target(0.75, 0.01), 0.5);
+    near(target(1.0, 0.01), 0.25);
+    // 5% of the acquire timeout is not much for any of them.
+    near(target(0.0, 0.2), 0.25);
+    near(target(0.75, 0.2), 0.25);
+    near(at_pool(15.0, 20.0), 0.75);
+    near(at_pool(30.0, 20.0), 0.75);
+    near(at_pool(60.0, 20.0), 1.0);
+    near(at_pool(21.0, 20.0), 1.0);
+    near(at_pool(0.0, 0.0), 0.0);
 }
 
 // --- Losses ---
@@ -380,6 +405,13 @@ fn an_old_acquire_is_an_emergency_and_a_brake() {
     hung.pool.as_mut().unwrap().activity = PoolActivity::default();
     informed().tick(&hung, 10, Reason::RoundOpen);
     let decision = informed().tick(&aged(25_001), 9, Reason::Emergency);
+    // Half a round in, what there is to see may still be of the limit before.
+    let few = busy_but((10, 1, 19, 20), |_, pool| {
+        (pool.oldest_pending, pool.activity.grants) = (Duration::from_secs(26), 4);
+    });
+    let mut bench = informed();
+    bench.tick(&few, 10, Reason::RoundOpen);
+    bench.tick(&few, 9, Reason::Emergency);
     assert_eq!(decision.terms.unwrap().oldest_pending, Duration::from_millis(25_001));
 }
 
@@ -393,15 +425,15 @@ fn a_round_lasts_for_as_many_grants_as_calls_were_in_flight_and_at_least_ten() {
     bench.tick(&tick(10, 4), 10, Reason::RoundOpen);
     bench.tick(&tick(10, 1), 10, Reason::RoundOpen); // the skipped half ends with this tick
     bench.tick(&tick(10, 4), 10, Reason::RoundOpen);
-    bench.tick(&tick(10, 1), 23, Reason::FreeConnections);
+    bench.tick(&tick(10, 1), 24, Reason::FreeConnections);
     // The next one began with 10 in flight and 5 queued: it needs 15. In a tick without grants, connections are
     // held all the same; one without anything is no part of it.
-    bench.tick(&tick(15, 8), 23, Reason::RoundOpen);
-    bench.tick(&tick(15, 0), 23, Reason::RoundOpen);
+    bench.tick(&tick(15, 8), 24, Reason::RoundOpen);
+    bench.tick(&tick(15, 0), 24, Reason::RoundOpen);
     let nothing = busy_but((15, 0, 0, 8), |_, pool| pool.activity = PoolActivity::default());
-    bench.tick(&nothing, 23, Reason::NoEvidence);
-    bench.tick(&tick(15, 6), 23, Reason::RoundOpen);
-    bench.tick(&tick(15, 1), 35, Reason::FreeConnections);
+    bench.tick(&nothing, 24, Reason::NoEvidence);
+    bench.tick(&tick(15, 6), 24, Reason::RoundOpen);
+    bench.tick(&tick(15, 1), 36, Reason::FreeConnections);
 }
 
 #[test]
@@ -416,7 +448,7 @@ fn the_first_half_of_a_round_is_not_measured() {
     // Four and one of ten still show the pool of the limit before: a jump to forty.
     bench.tick(&tick(4, 1), 10, Reason::RoundOpen);
     bench.tick(&tick(1, 1), 10, Reason::RoundOpen);
-    bench.tick(&tick(5, 8), 23, Reason::FreeConnections);
+    bench.tick(&tick(5, 8), 24, Reason::FreeConnections);
 }
 
 #[test]
@@ -424,10 +456,10 @@ fn being_held_back_once_in_a_round_is_enough() {
     let mut bench = Bench::starting_at(10);
     bench.tick(&busy(10, 0, 8, 8), 10, Reason::RoundOpen);
     let let_in = busy_but((10, 0, 8, 8), |demand, _| demand.held_back = false);
-    bench.tick(&let_in, 23, Reason::FreeConnections);
+    bench.tick(&let_in, 24, Reason::FreeConnections);
     // The next round starts anew.
     let let_in = busy_but((20, 0, 8, 8), |demand, _| demand.held_back = false);
-    bench.round(&let_in, 23, Reason::Balanced);
+    bench.round(&let_in, 24, Reason::Balanced);
 }
 
 #[test]
@@ -459,7 +491,7 @@ fn a_round_needs_samples_and_time() {
     for _ in 1..6 {
         bench.tick(&few, 10, Reason::RoundOpen);
     }
-    bench.tick(&few, 23, Reason::FreeConnections);
+    bench.tick(&few, 24, Reason::FreeConnections);
     // Two ticks at one moment measure no time, so no use time comes of them.
     let mut bench = Bench::starting_at(10);
     bench.tick(&busy(10, 0, 8, 8), 10, Reason::RoundOpen);
@@ -474,7 +506,7 @@ fn a_round_measures_for_as_long_as_a_call_takes_and_at_most_half_a_second() {
         for _ in 1..ticks {
             bench.tick(&busy(10, 0, 8, 8), 10, Reason::RoundOpen);
         }
-        bench.tick(&busy(10, 0, 8, 8), 23, Reason::FreeConnections);
+        bench.tick(&busy(10, 0, 8, 8), 24, Reason::FreeConnections);
     };
     // The first tick is skipped; the rest is to the nearest tick.
     check(0.0, 2);

@@ -9,7 +9,7 @@ fn the_law_goes_on_from_the_new_limit_with_a_round_of_its_own() {
     bench.law.set_limit(bench.now, 30);
     assert_eq!(bench.law.limit(), 30);
     // The tick before would have ended the round of the old limit.
-    bench.round(&busy(30, 8, 20, 20), 31, Reason::Probe);
+    bench.round(&busy(30, 4, 20, 20), 31, Reason::Probe);
 }
 
 #[test]

@@ -119,7 +119,7 @@ fn a_round_lasts_until_as_many_come_back_as_half_of_what_goes_out() {
     // 4 of 10, then 8 + 2 of 20.
     bench.tick(&early, 10, Reason::RoundOpen);
     let late = busy_but((10, 0, 8, 8), |_, pool| pool.activity.returns = 6);
-    bench.tick(&late, 23, Reason::FreeConnections);
+    bench.tick(&late, 24, Reason::FreeConnections);
 }
 
 // --- Overload ---
@@ -263,7 +263,7 @@ fn an_emergency_ends_a_trial_and_counts_from_the_ceiling() {
     let mut bench = trying();
     bench.play(1, |calls| calls);
     let aged = busy_but((16, 1, 16, 20), |_, pool| pool.oldest_pending = Duration::from_secs(26));
-    // The least decrease there is: 0.95 of 8.
+    // The least decrease there is: 0.98 of 8.
     bench.tick(&aged, 7, Reason::Emergency);
     assert!(!bench.law.ceiling.is_trying());
 }
