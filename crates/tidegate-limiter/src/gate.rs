@@ -378,13 +378,21 @@ impl Gate {
 
     /// Leaves the line; the permits the ticket had been granted, if any. They go to the next one.
     pub(crate) fn cancel(&self, ticket: Ticket) -> u32 {
-        let ticket = ticket.given_up();
         let mut queue = lock(&self.queue);
-        let mut waker = None;
+        if !self.answers.is_waiting(ticket.index) {
+            return self.cancel_answered(queue, &ticket.given_up());
+        }
+        let waker = queue.remove(ticket.index);
+        self.leave_cancelled(queue);
+        drop(waker);
+        0
+    }
+
+    #[cold]
+    fn cancel_answered(&self, mut queue: MutexGuard<'_, Queue>, ticket: &Ticket) -> u32 {
         let mut unseen = 0;
-        match self.answers.take(&ticket) {
-            Answer::Waiting => waker = queue.remove(ticket),
-            Answer::Refused(_) => {}
+        match self.answers.take(ticket) {
+            Answer::Waiting | Answer::Refused(_) => {}
             Answer::Granted(Grant::Permits(hold)) => {
                 self.subtract(&mut queue, hold);
                 unseen = hold.permits();
@@ -393,15 +401,19 @@ impl Gate {
                 self.spend(stamp);
                 self.update(Word::unreserve);
             }
-            Answer::Granted(Grant::News) => queue.pass_on(&ticket),
+            Answer::Granted(Grant::News) => queue.pass_on(ticket),
         }
+        self.leave_cancelled(queue);
+        unseen
+    }
+
+    #[inline]
+    fn leave_cancelled(&self, queue: MutexGuard<'_, Queue>) {
         if self.is_settled(&queue) {
             drop(queue);
         } else {
             self.grant(queue);
         }
-        drop(waker);
-        unseen
     }
 
     /// Permits come back.

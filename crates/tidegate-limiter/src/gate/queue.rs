@@ -384,14 +384,13 @@ impl Queue {
     }
 
     /// Leaves the line, unanswered; the waker, to be dropped outside the lock.
-    #[expect(clippy::needless_pass_by_value, reason = "the ticket is spent")]
-    pub(super) fn remove(&mut self, ticket: Ticket) -> Option<Waker> {
-        match self.nodes.peek(ticket.index).kind {
-            Kind::Room => self.nodes.unlink(&mut self.room, By::Turn, ticket.index),
-            Kind::Drain => self.nodes.unlink(&mut self.drain, By::Turn, ticket.index),
-            Kind::Permit | Kind::Reservation => self.leave(ticket.index),
+    pub(super) fn remove(&mut self, index: u32) -> Option<Waker> {
+        match self.nodes.peek(index).kind {
+            Kind::Room => self.nodes.unlink(&mut self.room, By::Turn, index),
+            Kind::Drain => self.nodes.unlink(&mut self.drain, By::Turn, index),
+            Kind::Permit | Kind::Reservation => self.leave(index),
         }
-        self.nodes.vacate(ticket.index)
+        self.nodes.vacate(index)
     }
 
     /// Takes a waiter out of the lines and the counts, with nothing.
